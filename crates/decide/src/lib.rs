@@ -1,1 +1,14 @@
-//! placeholder
+//! Decisions: a module a question, each a pure function of a [`plimsoll_fleet::Fleet`].
+//!
+//! - [`audit`]: where does the GPU money go? Waste signs, the funnel, what can be got back.
+//! - [`class`]: what kind of work is a workload?
+//! - [`pack`]: on how few nodes would it fit?
+//! - [`team`]: whose is it?
+//!
+//! Nothing in here does I/O, is async, reads a clock or draws a random number. A decision is a value that can be
+//! printed, compared, stored and replayed.
+
+pub mod audit;
+pub mod class;
+pub mod pack;
+pub mod team;

@@ -1,0 +1,128 @@
+//! Where does the GPU money go?
+//!
+//! [`audit`] looks at a fleet through every waste sign ([`signs::ALL`]) and adds up what it saw: the [`funnel`], the
+//! money (counting no GPU twice), views by owner, and the three next steps. It holds no report: it gives figures.
+//!
+//! Start with [`audit`], then [`view::View`] (what a sign sees) and any file of `signs/`.
+
+pub mod baseline;
+pub mod blind;
+pub mod finding;
+pub mod funnel;
+pub mod money;
+pub mod next_steps;
+pub mod picture;
+pub mod settings;
+pub mod signs;
+pub mod view;
+pub mod views;
+
+use crate::pack;
+use finding::{Confidence, Finding};
+use plimsoll_fleet::{Fleet, Timestamp, Window, fleet::Origin, price::PriceBook};
+use serde::{Deserialize, Serialize};
+use settings::Settings;
+use view::View;
+
+/// How much there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Nodes, with and without GPUs.
+    pub nodes: u32,
+    /// Nodes with GPUs (or other accelerators).
+    pub gpu_nodes: u32,
+    /// Physical GPUs.
+    pub gpus: u32,
+    /// Pods that have not ended.
+    pub pods: u32,
+    /// Pods that ask for GPUs and have not ended.
+    pub gpu_pods: u32,
+    /// Workloads with such pods.
+    pub workloads: u32,
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Audit {
+    /// When the fleet was seen.
+    pub at: Timestamp,
+    /// Where.
+    pub origin: Origin,
+    /// The stretch that the metrics cover; none: there were none.
+    pub window: Option<Window>,
+    /// How much there is.
+    pub counts: Counts,
+    /// From paid for to usefully in use.
+    pub funnel: funnel::Funnel,
+    /// The sums.
+    pub money: money::Sums,
+    /// What can really be got back.
+    pub packing: money::Packing,
+    /// What was found: dearest first, then the surest, then by sign and subject. Accepted ones and those with too little evidence come last.
+    pub findings: Vec<Finding>,
+    /// What could not be seen.
+    pub blind_spots: Vec<blind::BlindSpot>,
+    /// What to do on Monday: three at most.
+    pub next_steps: Vec<next_steps::Step>,
+    /// The same figures by owner, namespace, workload, model and pool.
+    pub views: views::Views,
+    /// The figures behind the pictures.
+    pub picture: picture::Picture,
+}
+
+/// Audits `fleet`.
+///
+/// The same fleet gives the same audit: nothing depends on the order of nodes or pods, on a clock or on chance.
+#[must_use]
+pub fn audit(fleet: &Fleet, prices: &PriceBook, settings: &Settings) -> Audit {
+    let view = View::new(fleet, prices, settings);
+    let mut findings: Vec<Finding> =
+        signs::ALL.iter().filter(|sign| !settings.off.contains(sign.name)).flat_map(|sign| (sign.find)(&view)).collect();
+    for finding in &mut findings {
+        finding.accepted = settings.accepted.iter().find(|accepted| baseline::accepts(accepted, finding, fleet.at)).cloned();
+    }
+    findings.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.sign.cmp(&b.sign)).then_with(|| a.subject.cmp(&b.subject)));
+    let options =
+        pack::PackOptions { headroom: &settings.headroom, price: &|node| Some(view.prices[node.index()].as_ref().ok()?.per_hour) };
+    let packing = money::packing(&view, &pack::consolidate(fleet, &options));
+    let sums = money::sums(&view, prices.currency(), &findings, &packing);
+    let blind_spots = blind::spots(&view);
+    Audit {
+        at: fleet.at,
+        origin: fleet.origin.clone(),
+        window: fleet.evidence.window,
+        counts: counts(&view),
+        funnel: funnel::funnel(&view),
+        next_steps: next_steps::steps(&findings, &packing, &blind_spots),
+        views: views::views(&view, &findings),
+        picture: picture::picture(&view),
+        money: sums,
+        packing,
+        findings,
+        blind_spots,
+    }
+}
+
+/// Open findings before accepted ones, verdicts before hints, dear before cheap, sure before unsure.
+fn rank(finding: &Finding) -> impl Ord {
+    let cost = finding.cost_month.map_or(0, |cost| cost.0);
+    let gpus = finding.gpus.map_or(0, |gpus| gpus.0);
+    use std::cmp::Reverse;
+    (finding.accepted.is_some(), finding.confidence == Confidence::TooLittle, Reverse(cost), Reverse(gpus), Reverse(finding.confidence))
+}
+
+fn counts(view: &View<'_>) -> Counts {
+    let fleet = view.fleet;
+    let live = || fleet.pods.iter().filter(|pod| pod.holds() || pod.waits());
+    let gpu_pods = || live().filter(|pod| fleet.shape(pod).wants_gpus());
+    let workloads: std::collections::BTreeSet<_> = gpu_pods().filter_map(|pod| pod.workload).collect();
+    let bare = gpu_pods().filter(|pod| pod.workload.is_none()).count();
+    Counts {
+        nodes: fleet.nodes.len() as u32,
+        gpu_nodes: fleet.nodes.iter().filter(|node| node.has_gpus()).count() as u32,
+        gpus: fleet.nodes.iter().map(|node| node.gpus.len() as u32).sum(),
+        pods: live().count() as u32,
+        gpu_pods: gpu_pods().count() as u32,
+        workloads: (workloads.len() + bare) as u32,
+    }
+}
