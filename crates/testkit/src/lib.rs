@@ -1,1 +1,22 @@
-//! placeholder
+//! For tests: a real control plane, GPU nodes that exist only in the API, exporters that play a fleet, a real Prometheus.
+//!
+//! Nothing in here is a mock: etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok are built from the pinned
+//! Go modules in `control-plane/`, Prometheus is the system's. Only what would need hardware is played: the kubelets (by kwok)
+//! and what the GPUs' exporters say ([`exporter`]).
+//!
+//! It must not become a dependency of the product. Where a program cannot be had, functions give `None` after saying why, and
+//! the test ends there; with `PLIMSOLL_NO_SKIP` set that is a failure instead.
+//!
+//! Start with [`cluster::Cluster::start`]; `tests/control_plane.rs` shows all of it at work.
+
+pub mod cluster;
+pub mod netns;
+pub mod programs;
+
+mod certificates;
+mod ports;
+mod process;
+mod word;
+
+pub use cluster::Cluster;
+pub use word::skip;
