@@ -38,7 +38,7 @@ pub fn held_on(fleet: &Fleet, pod: &Pod, node: &Node) -> MilliGpu {
         .shape(pod)
         .asks
         .iter()
-        .filter(|ask| !ask.dra && !(served_by_dra(node, ask) && !pod.granted.is_empty()))
+        .filter(|ask| !ask.dra && (pod.granted.is_empty() || !served_by_dra(node, ask)))
         .map(|ask| MilliGpu(unit_size(ask, node).0 * u64::from(ask.count)))
         .sum();
     granted + asked

@@ -1,9 +1,8 @@
 //! The funnel: GPUs paid for → allocated → in use → usefully in use; and what could not be seen as its own part.
 
-use super::view::View;
-use plimsoll_fleet::{Metric, MilliGpu, Money, NodeId, Ratio, evidence::Attribution, holding};
+use super::{view::View, work};
+use plimsoll_fleet::{MilliGpu, Money, NodeId, Ratio};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// GPUs, and what they cost a month.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -35,85 +34,37 @@ pub struct Funnel {
 #[must_use]
 pub fn funnel(view: &View<'_>) -> Funnel {
     let mut sums = [Adder::default(); 6];
-    for (id, node) in view.fleet.nodes() {
-        if !node.has_gpus() {
-            continue;
-        }
-        let all = MilliGpu::whole(node.gpus.len() as u32);
-        let held: MilliGpu = view.pods_on(id).iter().map(|pod| view.held[pod.index()]).sum();
-        let held = held.min(all);
-        let work = work_of(view, id, held);
-        let parts = [all.gpus(), held.gpus(), work.in_use, work.useful, work.unseen, work.useful_unseen];
-        for (sum, gpus) in sums.iter_mut().zip(parts) {
+    for (id, node) in view.fleet.nodes().filter(|(_, node)| node.has_gpus()) {
+        for (sum, gpus) in sums.iter_mut().zip(parts(view, id, MilliGpu::whole(node.gpus.len() as u32))) {
             sum.add(view, id, gpus);
         }
     }
-    let [paid, allocated, in_use, useful, unseen, useful_unseen] = sums.map(|sum| sum.part());
+    let [paid, allocated, in_use, useful, unseen, useful_unseen] = sums.map(Adder::part);
     Funnel { paid, allocated, in_use, useful, unseen, useful_unseen }
 }
 
-/// What the allocated GPUs of a node did, in GPUs.
-#[derive(Debug, Clone, Copy, Default)]
-struct Work {
-    in_use: f64,
-    useful: f64,
-    unseen: f64,
-    useful_unseen: f64,
-}
-
-/// By what was seen pod by pod where it is the pod's own, and by device for devices that pods share.
-fn work_of(view: &View<'_>, node: NodeId, held: MilliGpu) -> Work {
-    let mut work = Work::default();
-    let mut shared = MilliGpu::ZERO;
-    for &pod in view.pods_on(node) {
-        let holds = view.held[pod.index()];
-        if holds.is_zero() {
-            continue;
-        }
-        if view.usage_of(pod).any(|usage| usage.attribution == Attribution::DeviceCopy) {
-            shared += holds;
-            continue;
-        }
-        let running = view.running(pod).map(|(_, sketch)| sketch.mean().min(1.0));
-        let useful = view.useful(pod).map(|(_, sketch)| sketch.mean().min(1.0));
-        add(&mut work, holds.gpus(), running, useful);
-    }
-    if !shared.is_zero() {
-        let devices: Vec<_> = view.devices_of(node).filter(|usage| usage.slice.is_none()).collect();
-        let mean = |metric: Metric| {
-            let means: Vec<f64> = devices.iter().filter_map(|usage| Some(usage.metrics.get(metric)?.mean().min(1.0))).collect();
-            (!means.is_empty()).then(|| means.iter().sum::<f64>() / means.len() as f64)
-        };
-        let running = mean(Metric::EngineActive).or_else(|| mean(Metric::GpuUtil));
-        let useful = [Metric::SmActive, Metric::TensorActive, Metric::DramActive].into_iter().filter_map(mean).max_by(f64::total_cmp);
-        add(&mut work, shared.gpus(), running, useful);
-    }
+/// The parts of one node, in the order of [`Funnel`]'s fields.
+fn parts(view: &View<'_>, node: NodeId, all: MilliGpu) -> [f64; 6] {
+    let shared = work::of_shared_devices(view, node);
+    let held: MilliGpu = view.pods_on(node).iter().map(|pod| view.held[pod.index()]).sum();
     // Shares can be asked for beyond the GPUs that exist; the funnel never counts more than there are.
-    let total = work.in_use.max(0.0) + work.unseen;
-    if total > held.gpus() && total > 0.0 {
-        let scale = held.gpus() / total;
-        work = Work {
-            in_use: work.in_use * scale,
-            useful: work.useful * scale,
-            unseen: work.unseen * scale,
-            useful_unseen: work.useful_unseen * scale,
-        };
-    }
-    work
-}
-
-fn add(work: &mut Work, gpus: f64, running: Option<f64>, useful: Option<f64>) {
-    match (running, useful) {
-        (None, None) => work.unseen += gpus,
-        (running, useful) => {
-            let in_use = gpus * running.unwrap_or(0.0).max(useful.unwrap_or(0.0));
-            work.in_use += in_use;
-            match useful {
-                Some(useful) => work.useful += gpus * useful,
-                None => work.useful_unseen += in_use,
+    let scale = if held > all { all.gpus() / held.gpus() } else { 1.0 };
+    let (mut in_use, mut useful, mut unseen, mut useful_unseen) = (0.0, 0.0, 0.0, 0.0);
+    for &pod in view.pods_on(node) {
+        let gpus = view.held[pod.index()].gpus() * scale;
+        let work = work::of_pod(view, pod, shared);
+        match work.in_use() {
+            None => unseen += gpus,
+            Some(share) => {
+                in_use += gpus * share;
+                match work.useful {
+                    Some(share) => useful += gpus * share,
+                    None => useful_unseen += gpus * share,
+                }
             }
         }
     }
+    [all.gpus(), held.min(all).gpus(), in_use, useful, unseen, useful_unseen]
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -127,8 +78,8 @@ impl Adder {
     fn add(&mut self, view: &View<'_>, node: NodeId, gpus: f64) {
         self.gpus += gpus;
         if let Ok(price) = &view.prices[node.index()] {
-            let all = view.node(node).gpus.len() as f64;
-            self.money += price.per_hour.part(Ratio::of(gpus, all)).over_month();
+            let month = price.per_hour.over_month().units();
+            self.money += Money::from_units(month * Ratio::of(gpus, view.node(node).gpus.len() as f64).get());
             self.priced = true;
         }
     }
@@ -136,32 +87,4 @@ impl Adder {
     fn part(self) -> Part {
         Part { gpus: self.gpus, cost_month: self.priced.then_some(self.money) }
     }
-}
-
-/// GPUs offered, held and free by resource on a node: `(offered, held)` in units of the resource.
-#[must_use]
-pub fn by_resource(view: &View<'_>, node: NodeId) -> BTreeMap<plimsoll_fleet::Name, (u32, u32)> {
-    let mut by = BTreeMap::new();
-    for offer in &view.node(node).offers {
-        by.entry(offer.resource.clone()).or_insert((0, 0)).0 += offer.count;
-    }
-    for &pod in view.pods_on(node) {
-        for ask in &view.shape(pod).asks {
-            by.entry(ask.resource.clone()).or_insert((0, 0)).1 += ask.count;
-        }
-    }
-    by
-}
-
-/// The part of a node's GPUs that nobody holds.
-#[must_use]
-pub fn free_of(view: &View<'_>, node: NodeId) -> MilliGpu {
-    let held: MilliGpu = view.pods_on(node).iter().map(|pod| view.held[pod.index()]).sum();
-    MilliGpu::whole(view.node(node).gpus.len() as u32).less(held)
-}
-
-/// How much of a GPU of `node` one unit of `resource` is.
-#[must_use]
-pub fn unit_of(view: &View<'_>, node: NodeId, resource: &plimsoll_fleet::Name) -> MilliGpu {
-    holding::unit_size(&plimsoll_fleet::pod::Ask { resource: resource.clone(), count: 1, dra: false }, view.node(node))
 }

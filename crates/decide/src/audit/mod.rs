@@ -16,6 +16,7 @@ pub mod settings;
 pub mod signs;
 pub mod view;
 pub mod views;
+pub mod work;
 
 use crate::pack;
 use finding::{Confidence, Finding};
@@ -68,6 +69,13 @@ pub struct Audit {
     pub views: views::Views,
     /// The figures behind the pictures.
     pub picture: picture::Picture,
+}
+
+impl Audit {
+    /// The findings that are verdicts and that nobody has accepted.
+    pub fn open(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.accepted.is_none() && finding.confidence > Confidence::TooLittle)
+    }
 }
 
 /// Audits `fleet`.

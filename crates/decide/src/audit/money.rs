@@ -93,8 +93,8 @@ pub fn sums(view: &View<'_>, currency: &str, findings: &[Finding], packing: &Pac
     let gpu_nodes = || view.fleet.nodes().filter(|(_, node)| node.has_gpus());
     let price = |node: NodeId| view.prices[node.index()].as_ref().ok().map(|price| price.per_hour);
     let bill: Option<MoneyPerHour> = gpu_nodes().filter_map(|(id, _)| price(id)).reduce(|a, b| a + b);
-    let wasted = wasted(view, findings.iter().filter(|finding| finding.accepted.is_none()));
-    let saving: Money = wasted.iter().filter_map(|(&node, &gpus)| view.price_of(node, gpus)).map(MoneyPerHour::over_month).sum();
+    let wasted = wasted(view, findings);
+    let saving: Money = wasted.iter().filter_map(|(&(node, _), &gpus)| view.price_of(node, gpus)).map(MoneyPerHour::over_month).sum();
     let mut unpriced_nodes: Vec<UnpricedNode> = gpu_nodes()
         .filter_map(|(id, node)| Some(UnpricedNode { name: node.name.clone(), why: view.prices[id.index()].as_ref().err()?.clone() }))
         .collect();
@@ -111,20 +111,60 @@ pub fn sums(view: &View<'_>, currency: &str, findings: &[Finding], packing: &Pac
     }
 }
 
-/// What `findings` call wasted of each node: the most that any sign says of each holder, and never more than the node has.
+/// What a finding's holders waste: `(node, pod or nobody)` → GPUs.
+pub type Wasted = BTreeMap<(NodeId, Option<PodId>), MilliGpu>;
+
+/// What `findings` call wasted: the most that any sign says of each holder, and of a node never more than it has.
 #[must_use]
-pub fn wasted<'f>(view: &View<'_>, findings: impl IntoIterator<Item = &'f Finding>) -> BTreeMap<NodeId, MilliGpu> {
-    let mut most: BTreeMap<(NodeId, Option<PodId>), MilliGpu> = BTreeMap::new();
-    for waste in findings.into_iter().flat_map(|finding| &finding.waste) {
+pub fn wasted<'f>(view: &View<'_>, findings: impl IntoIterator<Item = &'f Finding>) -> Wasted {
+    let mut most = Wasted::new();
+    for waste in findings.into_iter().filter(|finding| finding.accepted.is_none()).flat_map(|finding| &finding.waste) {
         let entry = most.entry((waste.node, waste.pod)).or_default();
         *entry = (*entry).max(waste.gpus);
     }
-    let mut by_node = BTreeMap::<NodeId, MilliGpu>::new();
-    for ((node, _), gpus) in most {
-        *by_node.entry(node).or_default() += gpus;
+    let mut left = BTreeMap::<NodeId, MilliGpu>::new();
+    for ((node, _), gpus) in &mut most {
+        let left = left.entry(*node).or_insert_with(|| MilliGpu::whole(view.node(*node).gpus.len() as u32));
+        *gpus = (*gpus).min(*left);
+        *left = left.less(*gpus);
     }
-    for (node, gpus) in &mut by_node {
-        *gpus = (*gpus).min(MilliGpu::whole(view.node(*node).gpus.len() as u32));
+    most
+}
+
+/// Splits `total` by `weights` so that the parts add up to it exactly (largest remainder; ties go to the first).
+/// Without any weight there is nothing to split and every part is zero.
+#[must_use]
+pub fn split(total: Money, weights: &[u64]) -> Vec<Money> {
+    let sum: i128 = weights.iter().map(|&weight| i128::from(weight)).sum();
+    if sum == 0 {
+        return vec![Money::ZERO; weights.len()];
     }
-    by_node
+    let exact = |weight: u64| i128::from(total.0) * i128::from(weight);
+    let mut parts: Vec<Money> = weights.iter().map(|&weight| Money(exact(weight).div_euclid(sum) as i64)).collect();
+    let given: i64 = parts.iter().map(|part| part.0).sum();
+    let mut order: Vec<usize> = (0..weights.len()).collect();
+    order.sort_by_key(|&at| (std::cmp::Reverse(exact(weights[at]).rem_euclid(sum)), at));
+    for &at in order.iter().take((total.0 - given) as usize) {
+        parts[at].0 += 1;
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Truth rule 6: money adds up.
+        #[test]
+        fn the_parts_of_a_split_are_the_whole(total in 0_i64..1 << 50, weights in prop::collection::vec(0_u64..9_000, 1..40)) {
+            prop_assume!(weights.iter().any(|&weight| weight > 0));
+            let parts = split(Money(total), &weights);
+            prop_assert_eq!(parts.iter().copied().sum::<Money>(), Money(total));
+            for (part, weight) in parts.iter().zip(&weights) {
+                prop_assert!(part.0 >= 0 && (*weight > 0 || part.0 == 0));
+            }
+        }
+    }
 }

@@ -1,8 +1,12 @@
 //! The figures behind the pictures.
 
-use super::view::View;
-use plimsoll_fleet::{Class, Name, evidence::Hour};
+use super::{
+    view::{Holder, View},
+    work::{self, Work},
+};
+use plimsoll_fleet::{Class, DeviceUsage, Metric, MilliGpu, Name, NodeId, evidence::Hour, holding};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What a GPU does, for a cell of the grid.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -41,11 +45,11 @@ pub struct Point {
     pub class: Option<Class>,
     /// GPUs that it holds.
     pub gpus: f64,
-    /// Mean compute: the busiest of SM, tensor and DRAM activity, else engine activity, else `GPU_UTIL`; 0 to 1.
+    /// Mean compute: usefully at work if that is known, else at work; 0 to 1.
     pub compute: f64,
-    /// Which of them it is.
-    pub compute_metric: plimsoll_fleet::Metric,
-    /// 95th percentile of framebuffer held over the device's memory; 0 to 1.
+    /// Whether it is useful work (SM, tensor or DRAM activity) or only that something ran.
+    pub useful: bool,
+    /// 95th percentile of framebuffer held over the device's memory, the mean over its devices; 0 to 1.
     pub memory: f64,
 }
 
@@ -58,14 +62,14 @@ pub struct Unmet {
     pub waiting: u32,
     /// Pods that wait.
     pub pods: u32,
-    /// Units free on ready nodes.
+    /// Units free on nodes that take pods.
     pub free: u32,
 }
 
 /// All of it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Picture {
-    /// The fleet, pool by pool, node by node.
+    /// The fleet, in order of pool, model and name.
     pub grid: Vec<GridNode>,
     /// Use over time.
     pub hours: Vec<Hour>,
@@ -73,13 +77,135 @@ pub struct Picture {
     pub week: Vec<Option<f64>>,
     /// Compute against memory.
     pub scatter: Vec<Point>,
-    /// Demand beside capacity.
+    /// Demand beside capacity, most waiting first.
     pub unmet: Vec<Unmet>,
 }
 
 /// Collects them.
 #[must_use]
 pub fn picture(view: &View<'_>) -> Picture {
-    let _ = view;
-    Picture::default()
+    let mut grid: Vec<GridNode> = view.fleet.nodes().filter(|(_, node)| node.has_gpus()).map(|(id, _)| grid_node(view, id)).collect();
+    grid.sort_by(|a, b| (&a.pool, &a.model, &a.name).cmp(&(&b.pool, &b.model, &b.name)));
+    Picture {
+        grid,
+        hours: view.fleet.evidence.hours.clone(),
+        week: week(&view.fleet.evidence.hours),
+        scatter: scatter(view),
+        unmet: unmet(view),
+    }
+}
+
+fn grid_node(view: &View<'_>, id: NodeId) -> GridNode {
+    let node = view.node(id);
+    let mut busy: Vec<Option<f64>> = vec![None; node.gpus.len()];
+    for usage in view.devices_of(id) {
+        if let Some(share) = busy_of(usage) {
+            let weight = usage.slice.as_ref().map_or(1.0, |slice| holding::slice_size(&slice.profile, node).gpus());
+            let cell = &mut busy[usize::from(usage.gpu)];
+            *cell = Some(cell.unwrap_or(0.0) + share * weight);
+        }
+    }
+    let mut held = vec![false; node.gpus.len()];
+    let mut total = MilliGpu::ZERO;
+    for &pod in view.pods_on(id) {
+        total += view.held[pod.index()];
+        let granted = view.pod(pod).granted.iter().filter_map(|granted| granted.gpu);
+        for gpu in view.usage_of(pod).filter_map(|usage| usage.gpu).chain(granted) {
+            if let Some(cell) = held.get_mut(usize::from(gpu)) {
+                *cell = true;
+            }
+        }
+    }
+    // The device plugin does not tell which GPU a pod got. What the metrics did not name is given to the busiest of the rest.
+    let want = (total.gpus().ceil() as usize).min(held.len());
+    let mut rest: Vec<usize> = (0..held.len()).filter(|&gpu| !held[gpu]).collect();
+    rest.sort_by(|&a, &b| busy[b].unwrap_or(0.0).total_cmp(&busy[a].unwrap_or(0.0)).then(a.cmp(&b)));
+    let missing = want.saturating_sub(held.iter().filter(|&&held| held).count());
+    for gpu in rest.into_iter().take(missing) {
+        held[gpu] = true;
+    }
+    let cells = held.into_iter().zip(busy).map(|(held, busy)| match (held, busy) {
+        (false, _) => Cell::Free,
+        (true, Some(busy)) => Cell::Held { busy: busy.clamp(0.0, 1.0) },
+        (true, None) => Cell::Dark,
+    });
+    GridNode { name: node.name.clone(), pool: node.pool.clone(), model: node.gpu_product.clone(), cells: cells.collect() }
+}
+
+fn busy_of(usage: &DeviceUsage) -> Option<f64> {
+    usage.metrics.useful().or_else(|| usage.metrics.running()).map(|(_, sketch)| sketch.mean())
+}
+
+fn week(hours: &[Hour]) -> Vec<Option<f64>> {
+    let mut sums = vec![(0.0, 0_u32); 168];
+    for hour in hours {
+        let (sum, count) = &mut sums[hour.start.hour_of_week()];
+        *sum += hour.busy;
+        *count += 1;
+    }
+    sums.into_iter().map(|(sum, count)| (count > 0).then(|| sum / f64::from(count))).collect()
+}
+
+fn scatter(view: &View<'_>) -> Vec<Point> {
+    let mut points: Vec<Point> = view
+        .holders()
+        .into_iter()
+        .filter_map(|(holder, pods)| {
+            let (mut weight, mut compute, mut useful) = (0.0, 0.0, true);
+            let (mut memory, mut devices) = (0.0, 0_u32);
+            for &pod in &pods {
+                let Work { running, useful: works } = work::of_pod(view, pod, Work::default());
+                if let Some(share) = works.or(running) {
+                    let gpus = view.held[pod.index()].gpus();
+                    weight += gpus;
+                    compute += share * gpus;
+                    useful &= works.is_some();
+                }
+                let total = view.fleet.node(view.pod(pod)).and_then(|node| Some(node.gpu_memory?.0 as f64));
+                for usage in view.usage_of(pod) {
+                    if let (Some(used), Some(total)) = (usage.metrics.get(Metric::MemoryUsed), total) {
+                        memory += (used.quantile(0.95) / total).min(1.0);
+                        devices += 1;
+                    }
+                }
+            }
+            let subject = view.subject(holder);
+            let class = matches!(holder, Holder::Workload(_)).then(|| view.class(holder).class);
+            (weight > 0.0 && devices > 0).then(|| Point {
+                name: format!("{}/{}", subject.namespace.as_deref().unwrap_or(""), subject.name),
+                class,
+                gpus: weight,
+                compute: compute / weight,
+                useful,
+                memory: memory / f64::from(devices),
+            })
+        })
+        .collect();
+    points.sort_by(|a, b| b.gpus.total_cmp(&a.gpus).then_with(|| a.name.cmp(&b.name)));
+    points
+}
+
+fn unmet(view: &View<'_>) -> Vec<Unmet> {
+    let mut by = BTreeMap::<Name, Unmet>::new();
+    let entry = |by: &mut BTreeMap<Name, Unmet>, resource: &Name, change: &dyn Fn(&mut Unmet)| {
+        change(by.entry(resource.clone()).or_insert_with(|| Unmet { resource: resource.clone(), waiting: 0, pods: 0, free: 0 }));
+    };
+    for (id, node) in view.fleet.nodes().filter(|(_, node)| node.takes_pods()) {
+        for offer in &node.offers {
+            let asks = view.pods_on(id).iter().flat_map(|&pod| &view.shape(pod).asks);
+            let held: u32 = asks.filter(|ask| ask.resource == offer.resource).map(|ask| ask.count).sum();
+            entry(&mut by, &offer.resource, &|unmet| unmet.free += offer.count.saturating_sub(held));
+        }
+    }
+    for pod in view.fleet.pods.iter().filter(|pod| pod.waits()) {
+        for ask in &view.fleet.shape(pod).asks {
+            entry(&mut by, &ask.resource, &|unmet| {
+                unmet.waiting += ask.count;
+                unmet.pods += 1;
+            });
+        }
+    }
+    let mut all: Vec<Unmet> = by.into_values().filter(|unmet| unmet.waiting > 0 || unmet.free > 0).collect();
+    all.sort_by(|a, b| b.waiting.cmp(&a.waiting).then(b.free.cmp(&a.free)).then_with(|| a.resource.cmp(&b.resource)));
+    all
 }
