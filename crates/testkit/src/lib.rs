@@ -19,4 +19,4 @@ mod process;
 mod word;
 
 pub use cluster::Cluster;
-pub use word::skip;
+pub use word::{skip, skip_without};

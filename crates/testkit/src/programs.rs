@@ -3,7 +3,7 @@
 //! The modules lie in `control-plane/`, one `go.mod` a tool (a shared one would drag their versions together). Nothing is
 //! downloaded by hand: the go command fetches and verifies by `go.sum`.
 
-use crate::word::{say, skip};
+use crate::word::{say, skip_without};
 use anyhow::{Context as _, bail, ensure};
 use sha2::{Digest as _, Sha256};
 use std::{
@@ -68,7 +68,7 @@ impl Programs {
                 continue;
             }
             if let Err(why) = go_is_there() {
-                skip(&format!("a control plane cannot be built: {why}"));
+                skip_without(&format!("a control plane cannot be built: {why}"));
                 return Ok(None);
             }
             built |= module.build(&cache, folder)?;

@@ -7,11 +7,16 @@ pub(crate) fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "testkit: {text}");
 }
 
-/// Says that what follows is skipped, and why.
+/// Says that what follows is skipped, and why: this machine cannot do it.
+pub fn skip(why: &str) {
+    say(&format!("SKIPPED: {why}"));
+}
+
+/// Says that what follows is skipped for want of a program that could be installed.
 ///
 /// # Panics
-/// With `PLIMSOLL_NO_SKIP` set: where all programs are installed, a skipped test is a failed one.
-pub fn skip(why: &str) {
+/// With `PLIMSOLL_NO_SKIP` set: where everything has been installed, a test that is skipped has failed.
+pub fn skip_without(why: &str) {
     assert!(std::env::var_os("PLIMSOLL_NO_SKIP").is_none(), "not to be skipped (PLIMSOLL_NO_SKIP is set), but: {why}");
-    say(&format!("SKIPPED: {why}"));
+    skip(why);
 }
