@@ -9,6 +9,7 @@
 //! Start with [`fleet::Fleet`], then [`node::Node`], [`pod::Pod`] with its [`pod::Shape`], [`workload::Workload`] and
 //! [`evidence::Evidence`]. What a pod holds of a physical GPU is told in [`holding`].
 
+pub mod catalogue;
 pub mod evidence;
 pub mod fleet;
 pub mod holding;
