@@ -191,9 +191,18 @@ fn named(base: &str) -> impl Iterator<Item = &'static GpuModel> {
     let base = ["NVIDIA", "Tesla"]
         .iter()
         .fold(base, |base, maker| if begins(base, maker) { base.get(maker.len() + 1..).unwrap_or("") } else { base });
-    let longest = all().iter().filter_map(|model| model.matched(base)).max();
-    let matched: Vec<_> = all().iter().filter(|model| longest.is_some() && model.matched(base) == longest).collect();
-    matched.into_iter()
+    let mut longest = 1;
+    let mut models = Vec::new();
+    for (model, length) in all().iter().filter_map(|model| Some((model, model.matched(base)?))) {
+        if length > longest {
+            longest = length;
+            models.clear();
+        }
+        if length == longest {
+            models.push(model);
+        }
+    }
+    models.into_iter()
 }
 
 /// Is `beginning` a beginning of `name` that ends where a word ends? Case does not count; space and hyphen are one.
@@ -265,6 +274,24 @@ mod tests {
             ("NVIDIA-GB200", 189_471, "GB200 186 GB"),
             ("NVIDIA-B200", 196_608, "B200 180 GB"),
             ("NVIDIA-RTX-PRO-6000-Blackwell-Server-Edition", 97_887, "RTX PRO 6000 Blackwell 96 GB"),
+        ] {
+            assert_eq!(name_of(product, mib), Some(name), "{product} with {mib} MiB");
+        }
+    }
+
+    /// Clouds have labels of their own: `cloud.google.com/gke-accelerator`, `karpenter.k8s.aws/instance-gpu-name`.
+    #[test]
+    fn the_clouds_own_spellings_are_known() {
+        for (product, mib, name) in [
+            ("nvidia-tesla-t4", 0, "T4"),
+            ("nvidia-tesla-a100", 0, "A100 40 GB"),
+            ("nvidia-a100-80gb", 0, "A100 80 GB"),
+            ("nvidia-h100-mega-80gb", 0, "H100 SXM5 80 GB"),
+            ("nvidia-h200-141gb", 0, "H200 141 GB"),
+            ("nvidia-rtx-pro-6000", 0, "RTX PRO 6000 Blackwell 96 GB"),
+            ("a100", 81_920, "A100 80 GB"),
+            ("a10g", 24_576, "A10G"),
+            ("l40s", 49_152, "L40S"),
         ] {
             assert_eq!(name_of(product, mib), Some(name), "{product} with {mib} MiB");
         }

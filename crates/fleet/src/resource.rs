@@ -75,10 +75,10 @@ pub fn unit(resource: &str) -> Option<Unit<'_>> {
 /// Source: k8s-device-plugin `internal/rm/rm.go` (`+` becomes `.`, `-me` stays).
 #[must_use]
 pub fn mig_profile(resource_profile: &str) -> String {
-    let mut parts = resource_profile.splitn(3, '.');
-    match (parts.next(), parts.next(), parts.next()) {
-        (Some(slices), Some(memory), Some(attribute)) => format!("{slices}.{memory}+{attribute}"),
-        _ => resource_profile.to_owned(),
+    // The attribute begins after the memory (`gb`); a compute instance (`1c.3g.40gb`) has a word more before it.
+    match resource_profile.split_once("gb.") {
+        Some((slices, attribute)) => format!("{slices}gb+{attribute}"),
+        None => resource_profile.to_owned(),
     }
 }
 
@@ -108,6 +108,7 @@ mod tests {
         assert_eq!(mig_profile("1g.24gb-me"), "1g.24gb-me");
         assert_eq!(&*mig_resource("1g.24gb+me.all"), "nvidia.com/mig-1g.24gb.me.all");
         assert_eq!(mig_profile("1g.24gb.me.all"), "1g.24gb+me.all");
+        assert_eq!(mig_profile("1c.3g.40gb"), "1c.3g.40gb");
     }
 
     #[test]

@@ -125,6 +125,22 @@ impl Table {
         starts
     }
 
+    /// The oldest driver branch that makes `layout`, where that is later than MIG itself on the board
+    /// ([`crate::catalogue::MigKey::min_driver`]): 510 for R510.
+    #[must_use]
+    pub fn min_driver(&self, layout: &[Placement]) -> Option<u16> {
+        let slots = layout.iter().filter_map(|placement| self.slots.get(placement.slot)?.min_driver);
+        let stands = |name: &String| layout.iter().any(|placement| self.text(*placement).as_ref() == Some(name));
+        let together = self.combinations.iter().filter(|combination| combination.placements.iter().all(stands));
+        slots.chain(together.map(|combination| combination.min_driver)).max()
+    }
+
+    /// `4g@0`; none: not a slot of this table.
+    #[must_use]
+    pub fn text(&self, placement: Placement) -> Option<String> {
+        self.slots.get(placement.slot).map(|slot| format!("{}g@{}", slot.compute, placement.start))
+    }
+
     /// Every valid layout of instances of `slots` but the empty one; each sorted by start, all sorted.
     #[must_use]
     pub fn layouts(&self, slots: &[usize]) -> Vec<Vec<Placement>> {
@@ -193,7 +209,7 @@ mod tests {
 
     /// `4g@0 3g@4`, in order of start.
     fn text(table: &Table, layout: &[Placement]) -> String {
-        layout.iter().map(|p| format!("{}g@{}", table.slots[p.slot].compute, p.start)).collect::<Vec<_>>().join(" ")
+        layout.iter().filter_map(|placement| table.text(*placement)).collect::<Vec<_>>().join(" ")
     }
 
     fn slot(table: &Table, name: &str) -> usize {
@@ -301,6 +317,14 @@ mod tests {
         let a30 = table("A30-24GB").unwrap();
         assert!(a30.fit(&[], &[slot(a30, "1g.6gb+me"), slot(a30, "2g.12gb+me")]).is_none());
         assert!(a30.fit(&[], &[slot(a30, "1g.6gb+me"), slot(a30, "2g.12gb")]).is_some());
+    }
+
+    #[test]
+    fn some_layouts_need_a_later_driver() {
+        let table = table("A100-40GB").unwrap();
+        let [me, three, four] = ["1g.5gb+me", "3g.20gb", "4g.20gb"].map(|name| slot(table, name));
+        let driver = |wanted: &[usize]| table.min_driver(&table.fit(&[], wanted).unwrap());
+        assert_eq!((driver(&[three, three]), driver(&[four, three]), driver(&[four, me])), (None, Some(510), Some(470)));
     }
 
     proptest! {

@@ -63,6 +63,16 @@ pub struct Slot {
     pub engines: Engines,
 }
 
+/// Instances that only later drivers put on one GPU together.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Combination {
+    /// Their compute slices and starts: `4g@0`.
+    pub placements: Vec<String>,
+    /// The oldest driver branch that can.
+    pub min_driver: u16,
+}
+
 /// The MIG table of a kind of board.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -89,6 +99,9 @@ pub struct Table {
     /// Media engines of the GPU, where instances share them out; none: they do not limit.
     #[serde(default)]
     pub engines: Option<Engines>,
+    /// Instances that stand together only with a later driver than each needs.
+    #[serde(default)]
+    pub combinations: Vec<Combination>,
     /// The kinds of instance.
     pub slots: Vec<Slot>,
 }
@@ -168,6 +181,10 @@ mod tests {
             assert!(table.grid <= 16, "{}: a layout's slices are kept in 16 bits", table.name);
             assert!(!table.source.is_empty() && !table.pci_device_ids.is_empty());
             assert_eq!(table.confidence == Seen::PartlyHardware, !table.seen_on_hardware.is_empty(), "{}", table.name);
+            let placements: Vec<String> =
+                table.slots.iter().flat_map(|slot| slot.starts.iter().map(|start| format!("{}g@{start}", slot.compute))).collect();
+            let named = table.combinations.iter().flat_map(|combination| &combination.placements);
+            assert!(named.chain(&table.seen_on_hardware).all(|name| placements.contains(name)), "{}", table.name);
             for slot in &table.slots {
                 let name = format!("{} {}", table.name, slot.documented);
                 assert_eq!(slot.documented.compute, slot.compute, "{name}");
