@@ -12,6 +12,7 @@ pub mod funnel;
 pub mod money;
 pub mod next_steps;
 pub mod picture;
+pub mod room;
 pub mod settings;
 pub mod signs;
 pub mod view;

@@ -2,8 +2,25 @@
 //!
 //! Signs about use are exclusive where they contradict each other ([`diagnosis`]); the others stand for themselves.
 
+mod blind_spot;
+mod command;
+mod demand;
 mod empty_gpu_node;
+mod fractional_request;
 mod idle_gpu;
+mod mig_invalid;
+mod mig_layout_mismatch;
+mod missing_probes;
+mod more_than_one_shared_replica;
+mod no_autoscaling;
+mod no_cleanup;
+mod no_deadline;
+mod no_owner;
+mod replicas_beyond_demand;
+mod rolling_update_deadlock;
+mod scale_down_blocker;
+mod single_replica_online;
+mod time_slice_in_production;
 
 use super::{finding::Finding, view::View};
 
@@ -34,7 +51,25 @@ pub struct Sign {
 }
 
 /// Every sign, in order of name.
-pub static ALL: &[&Sign] = &[&empty_gpu_node::SIGN, &idle_gpu::SIGN];
+pub static ALL: &[&Sign] = &[
+    &blind_spot::SIGN,
+    &empty_gpu_node::SIGN,
+    &fractional_request::SIGN,
+    &idle_gpu::SIGN,
+    &mig_invalid::SIGN,
+    &mig_layout_mismatch::SIGN,
+    &missing_probes::SIGN,
+    &more_than_one_shared_replica::SIGN,
+    &no_autoscaling::SIGN,
+    &no_cleanup::SIGN,
+    &no_deadline::SIGN,
+    &no_owner::SIGN,
+    &replicas_beyond_demand::SIGN,
+    &rolling_update_deadlock::SIGN,
+    &scale_down_blocker::SIGN,
+    &single_replica_online::SIGN,
+    &time_slice_in_production::SIGN,
+];
 
 /// The sign of that name.
 #[must_use]
