@@ -19,6 +19,7 @@ pub fn unit_size(ask: &Ask, node: &Node) -> MilliGpu {
         }
         (Some(Unit::Gpu), Sharing::MigSingle { profile }) => slice_size(profile, node),
         (Some(Unit::Mig(profile)), _) => slice_size(&resource::mig_profile(profile), node),
+        (Some(Unit::Milli), _) => MilliGpu(1),
         _ => MilliGpu::ONE,
     }
 }

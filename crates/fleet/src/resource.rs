@@ -45,9 +45,14 @@ pub enum Unit<'a> {
     SharedGpu,
     /// `nvidia.com/mig-…`: a MIG slice; the profile as the driver names it (`1g.10gb`, `1g.10gb+me`).
     Mig(&'a str),
+    /// [`MILLI`]: a thousandth of a GPU.
+    Milli,
     /// A whole device of another vendor.
     Device(Vendor),
 }
+
+/// A thousandth of one GPU: how a trace of a cluster that shares GPUs freely says what a pod asked for. No device plugin offers it.
+pub const MILLI: &str = "plimsoll.dev/gpu-milli";
 
 /// Prefix of the resources of the MIG mixed strategy.
 pub const MIG_PREFIX: &str = "nvidia.com/mig-";
@@ -61,6 +66,7 @@ pub fn unit(resource: &str) -> Option<Unit<'_>> {
     match resource {
         "nvidia.com/gpu" => Some(Unit::Gpu),
         "nvidia.com/gpu.shared" => Some(Unit::SharedGpu),
+        MILLI => Some(Unit::Milli),
         "amd.com/gpu" => Some(Unit::Device(Vendor::Amd)),
         "google.com/tpu" => Some(Unit::Device(Vendor::Google)),
         "habana.ai/gaudi" => Some(Unit::Device(Vendor::Habana)),
@@ -92,7 +98,7 @@ pub fn mig_resource(profile: &str) -> Name {
 #[must_use]
 pub fn vendor(resource: &str) -> Option<Vendor> {
     Some(match unit(resource)? {
-        Unit::Gpu | Unit::SharedGpu | Unit::Mig(_) => Vendor::Nvidia,
+        Unit::Gpu | Unit::SharedGpu | Unit::Mig(_) | Unit::Milli => Vendor::Nvidia,
         Unit::Device(vendor) => vendor,
     })
 }

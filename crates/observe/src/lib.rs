@@ -4,3 +4,4 @@
 //! not trusted: it is bounded, checked, and refused with a message that names the thing and the remedy. Nothing here decides.
 
 pub mod snapshot;
+pub mod trace;

@@ -353,7 +353,7 @@ impl Hasher<'_> {
 
     fn scrub(&mut self, kind: Kind<'_>, name: &mut Name) {
         let scrubbed = match kind {
-            Kind::Message => self.text(name, |word| is_scheduler_word(word)),
+            Kind::Message => self.text(name, is_scheduler_word),
             Kind::Prose => self.prose(name),
             Kind::Pair if !name.contains('=') => self.prose(name),
             Kind::Query => self.query(name),
