@@ -6,8 +6,8 @@
 //!
 //! What stays readable, because decisions read it and it names nobody: keys (of labels, annotations, taints), kinds, resources,
 //! GPU models and MIG profiles, instance types, zones and regions, the values of labels that clouds, NVIDIA and
-//! Kubernetes define, numbers and booleans, the namespaces that every cluster has, and in an image's name the words that say
-//! what it is (`vllm`, `jupyter`, …) and the tag `latest`.
+//! Kubernetes define, booleans, the namespaces that every cluster has, and of the names of images and workloads the words that
+//! tell what they are (`vllm`, `notebook`, …) and the tag `latest`.
 
 use super::{
     hex,
@@ -76,32 +76,30 @@ const COMMON_NAMESPACES: [&str; 8] = [
     "monitoring",
 ];
 
-/// Words in an image's name that say what kind of software it is.
-const SOFTWARE: [&str; 24] = [
+/// Words in the name of an image or a workload by which its class is inferred (`plimsoll-decide`, `class`). They are kept behind the hash.
+const TELLING: [&str; 22] = [
     "vllm",
     "sglang",
     "tritonserver",
-    "tensorrt",
     "text-generation-inference",
     "text-embeddings-inference",
-    "tgi",
+    "tei",
     "ollama",
-    "kserve",
+    "llama.cpp",
     "jupyter",
     "notebook",
     "code-server",
-    "vscode",
     "rstudio",
-    "pytorch",
-    "tensorflow",
-    "jax",
-    "ray",
+    "vscode",
+    "train",
+    "finetune",
+    "fine-tune",
+    "pretrain",
+    "sft",
+    "tensorrt",
     "deepspeed",
-    "nemo",
     "megatron",
-    "training",
-    "cuda",
-    "pause",
+    "pytorch",
 ];
 
 /// Words of the kube-scheduler (its plugins' reasons, v1.37), lower case. Anything else in its message may be a name.
@@ -270,7 +268,7 @@ impl Hasher<'_> {
             Kind::Pod => self.hash("pod", name),
             Kind::Namespace if COMMON_NAMESPACES.contains(&&**name) => {}
             Kind::Namespace => self.hash("namespace", name),
-            Kind::Workload => self.hash("workload", name),
+            Kind::Workload => self.telling("workload", name, ""),
             Kind::Container => self.hash("container", name),
             Kind::Image => self.image(name),
             Kind::Pool => self.hash("pool", name),
@@ -322,23 +320,24 @@ impl Hasher<'_> {
     }
 
     fn image(&mut self, name: &mut Name) {
+        // An image without tag or digest means `latest` too, and stays so.
+        let last = name.rsplit('/').next().unwrap_or_default();
+        let tag = match last.split_once([':', '@']) {
+            None => "",
+            Some((_, "latest")) => ":latest",
+            Some(_) => ":hashed",
+        };
+        self.telling("image", name, tag);
+    }
+
+    /// Hashes `name`, and keeps behind the hash which words were in it.
+    fn telling(&mut self, prefix: &str, name: &mut Name, tag: &str) {
         if name.is_empty() {
             return;
         }
-        let original = name.clone();
-        let lower = original.to_ascii_lowercase();
-        let is_word = |word: &&&str| {
-            lower.split(|letter: char| !letter.is_ascii_alphanumeric()).any(|part| part == **word)
-                || (word.contains('-') && lower.contains(**word))
-        };
-        let words: Vec<&str> = SOFTWARE.iter().filter(is_word).copied().collect();
-        let tag = if lower.ends_with(":latest") { ":latest" } else { ":hashed" };
-        // An image without tag or digest means `latest` too, and stays so.
-        let last = lower.rsplit('/').next().unwrap_or_default();
-        let tag = if last.contains([':', '@']) { tag } else { "" };
-        let words: String = words.iter().map(|word| format!("-{word}")).collect();
-        let hashed: Name = format!("image-{}{words}{tag}", self.digest(&original)).into();
-        self.known.insert(original, hashed.clone());
+        let words: String = TELLING.iter().filter(|word| has_word(name, word)).map(|word| format!("-{word}")).collect();
+        let hashed: Name = format!("{prefix}-{}{words}{tag}", self.digest(name)).into();
+        self.known.entry(name.clone()).or_insert_with(|| hashed.clone());
         *name = hashed;
     }
 
@@ -449,6 +448,15 @@ impl Hasher<'_> {
 fn is_scheduler_word(word: &str) -> bool {
     let word = word.to_ascii_lowercase();
     SCHEDULER_WORDS.contains(&&*word) || MORE_SCHEDULER_WORDS.contains(&&*word)
+}
+
+/// Short words must stand alone: `tei` is not in `protein`.
+fn has_word(name: &str, word: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.match_indices(word).any(|(at, _)| {
+        let letter = |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_alphabetic());
+        word.len() > 4 || !letter(name[..at].chars().next_back()) && !letter(name[at + word.len()..].chars().next())
+    })
 }
 
 /// Metric names that engines, exporters and Kubernetes define.
