@@ -334,7 +334,7 @@ impl Accumulator {
     pub fn settle(&mut self) {
         let mut rows = std::mem::take(&mut self.rows);
         let points = std::mem::take(&mut self.points);
-        rows.sort_by(|a, b| (a.device, a.metric, a.claim).cmp(&(b.device, b.metric, b.claim)));
+        rows.sort_by_key(|row| (row.device, row.metric, row.claim));
         for group in rows.chunk_by(|a, b| (a.device, a.metric) == (b.device, b.metric)) {
             match group {
                 [row] if row.ordered && !row.per_process => self.settle_alone(row, &points[row.start..row.end]),

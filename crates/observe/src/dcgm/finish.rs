@@ -17,6 +17,9 @@ use std::collections::BTreeMap;
 /// A slice that was not seen in the last of the window is one of an older layout. Prometheus looks back five minutes.
 const CURRENT_SECONDS: i64 = 600;
 
+/// A board that says it is in a node: its number, itself, its index there.
+type Claimant<'a> = (u32, &'a Board, Option<u16>);
+
 impl Accumulator {
     /// Writes all that was taken into `fleet`: the evidence, the UUIDs of its GPUs, their slices, memory that was not
     /// known, and what could not be seen. The source, the step and the queries are the reader's to fill in.
@@ -57,7 +60,7 @@ impl Accumulator {
     /// they are in one place the one seen last is there, and the other was taken out.
     fn place(&self, fleet: &mut Fleet) -> Vec<Option<(NodeId, u16)>> {
         let mut slots = vec![None; self.boards.len()];
-        let mut by_node: BTreeMap<NodeId, Vec<(u32, &Board, Option<u16>)>> = BTreeMap::new();
+        let mut by_node: BTreeMap<NodeId, Vec<Claimant<'_>>> = BTreeMap::new();
         for (index, board) in self.boards.iter().enumerate() {
             if let Some((_, _, node, gpu)) = board.place {
                 by_node.entry(node).or_default().push((index as u32, board, gpu));
