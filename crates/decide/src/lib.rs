@@ -1,6 +1,7 @@
 //! Decisions: a module a question, each a pure function of a [`plimsoll_fleet::Fleet`].
 //!
 //! - [`audit`]: where does the GPU money go? Waste signs, the funnel, what can be got back.
+//! - [`bound`]: what can no plan beat? The proofs that decisions share.
 //! - [`class`]: what kind of work is a workload?
 //! - [`pack`]: on how few nodes would it fit?
 //! - [`team`]: whose is it?
@@ -9,6 +10,7 @@
 //! printed, compared, stored and replayed.
 
 pub mod audit;
+pub mod bound;
 pub mod class;
 pub mod pack;
 pub mod team;

@@ -91,8 +91,11 @@ pub fn audit(fleet: &Fleet, prices: &PriceBook, settings: &Settings) -> Audit {
         finding.accepted = settings.accepted.iter().find(|accepted| baseline::accepts(accepted, finding, fleet.at)).cloned();
     }
     findings.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.sign.cmp(&b.sign)).then_with(|| a.subject.cmp(&b.subject)));
-    let options =
-        pack::PackOptions { headroom: &settings.headroom, price: &|node| Some(view.prices[node.index()].as_ref().ok()?.per_hour) };
+    let options = pack::PackOptions {
+        headroom: &settings.headroom,
+        move_training: false,
+        price: &|node| Some(view.prices[node.index()].as_ref().ok()?.per_hour),
+    };
     let packing = money::packing(&view, &pack::consolidate(fleet, &options));
     let sums = money::sums(&view, prices.currency(), &findings, &packing);
     let blind_spots = blind::spots(&view);

@@ -1,14 +1,57 @@
 //! What can really be got back: today's pods, with today's constraints, on fewer nodes.
+//!
+//! [`consolidate`] gives a plan that is feasible at every step: which accelerator nodes can go, which pods move in
+//! which order, why every other node stays, and beside it the [`crate::bound`] that no plan can beat. [`verify`] checks
+//! a plan against the fleet without sharing any code with the planner.
+//!
+//! - `model`: the fleet as hosts with room and kinds of pods with needs, out of `kinds` and `classes`; `movable` and `topology` say what must stay.
+//! - `state`: a packing while it is changed, with an index that finds the fullest host that fits.
+//! - `evacuate` empties node after node; `repack` packs anew; `order` puts the moves in an order that works.
+//! - `proof` hands the problem to the bound.
+//!
+//! Nothing in here plans over time, changes a MIG layout or starts a node.
 
-use plimsoll_fleet::{Fleet, MoneyPerHour, NodeId, PodId};
+mod classes;
+mod evacuate;
+mod kinds;
+mod model;
+mod movable;
+mod order;
+mod proof;
+mod repack;
+mod state;
+#[cfg(test)]
+mod tests;
+mod topology;
+mod verify;
+
+pub use verify::{Violation, verify};
+
+use crate::bound;
+use evacuate::{Blocked, Order};
+use model::{HostId, Model};
+use plimsoll_fleet::{Fleet, MoneyPerHour, Name, NodeId, PodId};
+use state::State;
 use std::collections::BTreeMap;
+
+/// Past this many movable pods a packing from nothing is not tried: it touches every pod, the evacuation only those that move.
+const REPACK_PODS_MAX: usize = 60_000;
 
 /// What a user may set of a packing.
 pub struct PackOptions<'a> {
-    /// Whole GPUs to keep free on purpose, by pool (`*`: every pool).
+    /// Whole GPUs to keep free on purpose, by pool (`*`: every pool that is not named).
     pub headroom: &'a BTreeMap<String, u32>,
+    /// Running training may move, too. Without a checkpoint (annotation `plimsoll.dev/checkpoint…`) that costs its work so far.
+    pub move_training: bool,
     /// What a node costs, where that is known.
     pub price: &'a dyn Fn(NodeId) -> Option<MoneyPerHour>,
+}
+
+/// What may be moved at all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Running training may move, too.
+    pub move_training: bool,
 }
 
 /// A pod to move.
@@ -22,43 +65,223 @@ pub struct Move {
     pub to: NodeId,
 }
 
+/// Room that is kept for a pod that waits for a node and fits today.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reservation {
+    /// The pod.
+    pub pod: PodId,
+    /// Where it would fit when all moves are done.
+    pub node: NodeId,
+}
+
+/// Why a pod must stay on its node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pinned {
+    /// Nobody would make it again.
+    NoController,
+    /// An annotation or its local storage says so.
+    Annotated(Name),
+    /// This PodDisruptionBudget allows no eviction now.
+    Budget(Name),
+    /// It would lose its work: training, or another run to an end, without a word on checkpoints.
+    Training,
+    /// It, or another pod's rule on it, asks for a place by this node label, and only its own node surely meets that.
+    Topology(Name),
+    /// Its DRA devices (slices, or more than the claims count) cannot be found elsewhere by counts.
+    Devices,
+}
+
 /// Why a node stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeptReason {
-    /// Its pods fit nowhere else.
-    NoRoom,
+    /// An annotation on the node forbids its removal (`key=value`).
+    Annotated(Name),
+    /// It holds a pod that must stay.
+    Pod {
+        /// The first such pod, by namespace and name.
+        pod: PodId,
+        /// Why it must stay.
+        why: Pinned,
+    },
+    /// A pod of it fits nowhere else.
+    NoRoom {
+        /// The pod.
+        pod: PodId,
+    },
+    /// A pod that waits fits here and nowhere else.
+    Waiting {
+        /// The pod.
+        pod: PodId,
+    },
+    /// It is kept free on purpose.
+    Headroom,
 }
 
 impl KeptReason {
     /// The reason in a few words, the same for all nodes that it keeps.
     #[must_use]
     pub fn kind(&self) -> &'static str {
-        "its pods fit nowhere else"
+        match self {
+            Self::Annotated(_) => "an annotation on the node forbids its removal",
+            Self::Pod { why, .. } => match why {
+                Pinned::NoController => "a pod has no controller that would make it again",
+                Pinned::Annotated(_) => "a pod may not be evicted, by annotation or local storage",
+                Pinned::Budget(_) => "a disruption budget allows no eviction now",
+                Pinned::Training => "training or another run would lose its work",
+                Pinned::Topology(_) => "affinity or spread ties a pod to this node",
+                Pinned::Devices => "a pod's DRA devices cannot be found elsewhere by counts",
+            },
+            Self::NoRoom { .. } => "its pods fit nowhere else",
+            Self::Waiting { .. } => "a waiting pod fits nowhere else",
+            Self::Headroom => "kept free as headroom",
+        }
     }
 }
 
-/// A packing.
+/// A packing: what can go, how, and the proof of what cannot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Packing {
-    /// GPU nodes now.
+    /// Accelerator nodes now. Nodes without accelerators are never counted here.
     pub nodes_now: u32,
-    /// GPU nodes needed.
+    /// Accelerator nodes that are left when those that can go are gone.
     pub nodes_needed: u32,
-    /// No packing needs fewer.
+    /// No packing under the same rules needs fewer.
     pub lower_bound: u32,
-    /// How the bound was proven.
+    /// How the bound was proven, for people.
     pub bound_how: String,
-    /// Nodes that can go.
+    /// Accelerator nodes that can go, by name.
     pub nodes_that_can_go: Vec<NodeId>,
-    /// Moves, in order.
+    /// Moves; in this order each pod has room when its turn comes.
     pub moves: Vec<Move>,
-    /// Why the others stay.
+    /// Room kept for waiting pods that fit today; those that fit nowhere hold nothing up.
+    pub reserved: Vec<Reservation>,
+    /// Why each of the other accelerator nodes stays, by name.
     pub kept: Vec<(NodeId, KeptReason)>,
+    /// What was allowed to move.
+    pub rules: Rules,
 }
 
-/// Packs.
+/// Finds nodes that can go, and proves how many must stay.
+///
+/// Fewest nodes first, then most money, then fewest moves. The result does not depend on the order in which the fleet
+/// lists its nodes and pods.
 #[must_use]
 pub fn consolidate(fleet: &Fleet, options: &PackOptions<'_>) -> Packing {
-    let _ = (fleet, options.headroom, (options.price)(NodeId(0)), KeptReason::NoRoom);
-    Packing::default()
+    let rules = Rules { move_training: options.move_training };
+    let model = Model::new(fleet, rules);
+    let mut start = State::new(&model, headroom(&model, options.headroom));
+    let waiting = start.place_waiting();
+    let bound = bound::nodes_needed(&proof::problem(&model, &waiting));
+
+    let worth = worth(&model, options.price);
+    let enough = |plan: &Plan| plan.gone.len() as u32 + bound.nodes >= model.hosts.iter().filter(|host| host.gpu).count() as u32;
+    let mut best: Option<Plan> = None;
+    for order in [Order::Worth, Order::Load] {
+        if best.as_ref().is_some_and(enough) {
+            break;
+        }
+        let mut state = start.clone();
+        let blocked = evacuate::evacuate(&mut state, &worth, order);
+        better(&mut best, Plan::of(&start, &state, blocked, &worth));
+    }
+    if model.items.len() <= REPACK_PODS_MAX && !best.as_ref().is_some_and(enough) {
+        for order in [Order::Worth, Order::Load] {
+            if let Some(mut state) = repack::repack(&start, &worth, order) {
+                let blocked = evacuate::evacuate(&mut state, &worth, Order::Worth);
+                better(&mut best, Plan::of(&start, &state, blocked, &worth));
+            }
+        }
+    }
+    let packing = best.map_or_else(Packing::default, |plan| plan.packing(&model, bound, rules));
+    // The check is linear, but it is a second plan's worth of work: debug builds do it where that is not felt.
+    debug_assert!(fleet.pods.len() > 5_000 || verify(fleet, &packing) == Ok(()), "{:?}", verify(fleet, &packing));
+    packing
+}
+
+/// What going is worth, host by host, and whether that is money.
+struct Worth {
+    /// The price where it is known, else what its GPUs cost elsewhere in the fleet; only for choosing.
+    by_host: Vec<f64>,
+    /// The price where it is known, else nothing.
+    money: Vec<i64>,
+}
+
+fn worth(model: &Model<'_>, price: &dyn Fn(NodeId) -> Option<MoneyPerHour>) -> Worth {
+    let prices: Vec<Option<i64>> = model.hosts.iter().map(|host| price(host.node).map(|price| price.0.max(0))).collect();
+    let gpus = |host: &model::Host| model.fleet.nodes[host.node.index()].gpus.len().max(1) as f64;
+    let priced = || model.hosts.iter().zip(&prices).filter_map(|(host, price)| Some((gpus(host), (*price)? as f64)).filter(|_| host.gpu));
+    let all: f64 = priced().map(|(gpus, _)| gpus).sum();
+    let per_gpu = if all > 0.0 { priced().map(|(_, price)| price).sum::<f64>() / all } else { 1.0 };
+    let by_host = model.hosts.iter().zip(&prices).map(|(host, price)| price.map_or(per_gpu * gpus(host), |price| price as f64)).collect();
+    Worth { by_host, money: prices.into_iter().map(Option::unwrap_or_default).collect() }
+}
+
+/// GPUs to keep free, in thousandths, by the model's pools.
+fn headroom(model: &Model<'_>, wanted: &BTreeMap<String, u32>) -> Vec<u64> {
+    let mut by_pool = vec![0; model.pools];
+    for host in &model.hosts {
+        let pool = model.fleet.nodes[host.node.index()].pool.as_deref();
+        let gpus = pool.and_then(|pool| wanted.get(pool)).or_else(|| wanted.get("*")).copied().unwrap_or(0);
+        by_pool[host.pool as usize] = u64::from(gpus) * 1000;
+    }
+    by_pool
+}
+
+/// One way to pack, with its moves in order.
+struct Plan {
+    gone: Vec<HostId>,
+    money: i64,
+    moves: Vec<(model::ItemId, HostId, HostId)>,
+    reserved: Vec<(model::ItemId, HostId)>,
+    blocked: BTreeMap<HostId, Blocked>,
+}
+
+impl Plan {
+    /// None where no order of the moves was found.
+    fn of(start: &State<'_>, end: &State<'_>, blocked: BTreeMap<HostId, Blocked>, worth: &Worth) -> Option<Self> {
+        let moves = order::order(start.model(), end)?;
+        let gone = end.gone();
+        let money = gone.iter().map(|&host| worth.money[host as usize]).fold(0, i64::saturating_add);
+        Some(Self { money, gone, moves, reserved: end.reserved(), blocked })
+    }
+
+    fn packing(self, model: &Model<'_>, bound: bound::Bound, rules: Rules) -> Packing {
+        let node = |host: HostId| model.hosts[host as usize].node;
+        let pod = |item: model::ItemId| model.items[item as usize].pod;
+        let gpu_hosts = || (0..).zip(&model.hosts).filter(|(_, host)| host.gpu);
+        let kept = gpu_hosts().filter(|(id, _)| self.gone.binary_search(id).is_err()).map(|(id, host)| {
+            let why = match (&model.fleet.nodes[host.node.index()].keep, &host.pinned, self.blocked.get(&id)) {
+                (Some(why), _, _) => KeptReason::Annotated(why.clone()),
+                (None, Some((pod, why)), _) => KeptReason::Pod { pod: *pod, why: why.clone() },
+                (None, None, Some(&Blocked::By(item))) if model.items[item as usize].from.is_none() => {
+                    KeptReason::Waiting { pod: pod(item) }
+                }
+                (None, None, Some(&Blocked::By(item))) => KeptReason::NoRoom { pod: pod(item) },
+                (None, None, Some(Blocked::Headroom) | None) => KeptReason::Headroom,
+            };
+            (host.node, why)
+        });
+        let kept: Vec<_> = kept.collect();
+        let nodes_now = gpu_hosts().count() as u32;
+        Packing {
+            nodes_now,
+            nodes_needed: nodes_now - self.gone.len() as u32,
+            lower_bound: bound.nodes,
+            bound_how: bound.how,
+            nodes_that_can_go: self.gone.iter().map(|&host| node(host)).collect(),
+            moves: self.moves.iter().map(|&(item, from, to)| Move { pod: pod(item), from: node(from), to: node(to) }).collect(),
+            reserved: self.reserved.iter().map(|&(item, host)| Reservation { pod: pod(item), node: node(host) }).collect(),
+            kept,
+            rules,
+        }
+    }
+}
+
+/// Keeps the better of two plans; of equals the first.
+fn better(best: &mut Option<Plan>, next: Option<Plan>) {
+    let Some(next) = next else { return };
+    let merit = |plan: &Plan| (plan.gone.len(), plan.money, std::cmp::Reverse(plan.moves.len()));
+    if best.as_ref().is_none_or(|best| merit(&next) > merit(best)) {
+        *best = Some(next);
+    }
 }

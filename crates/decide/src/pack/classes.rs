@@ -1,0 +1,93 @@
+//! Classes of hosts: those that every pod treats alike, by what any pod looks at.
+
+use super::{
+    Pinned,
+    model::{Class, ClassId, HostId, is_gpu_node},
+    topology::Topology,
+};
+use plimsoll_fleet::{Fleet, Name, NodeId, PodId, node::Taint, selector::Operator};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What of a node any pod looks at: two nodes with the same view are let in by the same pods.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct View {
+    gpu: bool,
+    stays: bool,
+    labels: Vec<Option<Name>>,
+    name: Option<Name>,
+    taints: Vec<Taint>,
+}
+
+/// Sorts the hosts that take pods into classes, and tells the class of each.
+pub(super) fn classes(
+    fleet: &Fleet,
+    order: &[NodeId],
+    pins: &[Option<(PodId, Pinned)>],
+    topology: &Topology,
+) -> (Vec<Class>, Vec<Option<ClassId>>) {
+    // By key, the values that somebody names; `None`: every value matters (an order is asked for, or it is a domain).
+    let mut keys: BTreeMap<&Name, Option<BTreeSet<&Name>>> = BTreeMap::new();
+    let mut names: BTreeSet<&Name> = BTreeSet::new();
+    for shape in &fleet.shapes {
+        for (key, value) in &shape.node_selector {
+            if let Some(values) = keys.entry(key).or_insert_with(|| Some(BTreeSet::new())) {
+                values.insert(value);
+            }
+        }
+        for term in &shape.node_terms {
+            for requirement in &term.labels {
+                let values = keys.entry(&requirement.key).or_insert_with(|| Some(BTreeSet::new()));
+                match (requirement.operator, values) {
+                    (Operator::Gt | Operator::Lt, values) => *values = None,
+                    (_, Some(values)) => values.extend(&requirement.values),
+                    (_, None) => {}
+                }
+            }
+            names.extend(term.names.iter().flat_map(|requirement| &requirement.values));
+        }
+    }
+    for key in topology.anchor_keys() {
+        keys.insert(key, None);
+    }
+    // Any value that nobody names is one value: there, and not one of those that are named.
+    let other: Name = "\u{0}".into();
+    let mut by_view: BTreeMap<View, Vec<HostId>> = BTreeMap::new();
+    for (rank, id) in order.iter().enumerate() {
+        let node = &fleet.nodes[id.index()];
+        if !node.takes_pods() {
+            continue;
+        }
+        let labels = keys
+            .iter()
+            .map(|(key, named)| {
+                let value = node.labels.get(*key)?;
+                Some(match named {
+                    Some(named) if !named.contains(value) => other.clone(),
+                    _ => value.clone(),
+                })
+            })
+            .collect();
+        let mut taints = node.taints.clone();
+        taints.sort_unstable();
+        let view = View {
+            gpu: is_gpu_node(node),
+            stays: pins[rank].is_some() || node.keep.is_some(),
+            labels,
+            name: names.contains(&node.name).then(|| node.name.clone()),
+            taints,
+        };
+        by_view.entry(view).or_default().push(rank as HostId);
+    }
+    let mut class_of = vec![None; order.len()];
+    let classes = by_view
+        .into_iter()
+        .enumerate()
+        .map(|(id, (view, hosts))| {
+            for &host in &hosts {
+                class_of[host as usize] = Some(id as ClassId);
+            }
+            Class { gpu: view.gpu, stays: view.stays, hosts }
+        })
+        .collect();
+    (classes, class_of)
+}

@@ -1,0 +1,88 @@
+//! Which pods may be evicted and which must stay, and why.
+
+use super::{Pinned, Rules, topology::without_pod_keys};
+use crate::class;
+use plimsoll_fleet::{Class, Fleet, Name, Pod, PodId, Shape, ShapeId, Workload, fleet::Budget, pod::Phase, selector::Labels};
+use std::collections::HashMap;
+
+/// An annotation with this prefix says that the work can go on where it was.
+const CHECKPOINT_PREFIX: &str = "plimsoll.dev/checkpoint";
+
+/// Knows of every pod whether an eviction may move it.
+#[derive(Debug)]
+pub(super) struct Movable<'a> {
+    fleet: &'a Fleet,
+    rules: Rules,
+    blocked: HashMap<(&'a str, ShapeId), Name>,
+}
+
+impl<'a> Movable<'a> {
+    pub fn new(fleet: &'a Fleet, rules: Rules) -> Self {
+        let mut exhausted: HashMap<&str, Vec<Budget>> = HashMap::new();
+        for budget in fleet.budgets.iter().filter(|budget| budget.allowed == 0) {
+            let selector = without_pod_keys(&budget.selector);
+            exhausted.entry(&*budget.namespace).or_default().push(Budget { selector, ..budget.clone() });
+        }
+        for budgets in exhausted.values_mut() {
+            budgets.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        }
+        let mut blocked = HashMap::new();
+        if !exhausted.is_empty() {
+            let mut seen: HashMap<(&str, ShapeId), bool> = HashMap::new();
+            for pod in fleet.pods.iter().filter(|pod| pod.holds()) {
+                let family = (&*pod.namespace, pod.shape);
+                let Some(budgets) = exhausted.get(family.0) else { continue };
+                if seen.insert(family, true).is_some() {
+                    continue;
+                }
+                let labels = &fleet.shape(pod).labels;
+                if let Some(budget) = budgets.iter().find(|budget| budget.selector.selects(labels)) {
+                    blocked.insert(family, budget.name.clone());
+                }
+            }
+        }
+        Self { fleet, rules, blocked }
+    }
+
+    /// Why the pod must stay; none: it may be evicted.
+    pub fn pinned(&self, id: PodId) -> Option<Pinned> {
+        let pod = &self.fleet.pods[id.index()];
+        let shape = self.fleet.shape(pod);
+        let owner = self.fleet.workload(pod).filter(|workload| &*workload.kind != "Pod");
+        let Some(owner) = owner else { return Some(Pinned::NoController) };
+        if let Some(why) = &pod.keep {
+            return Some(Pinned::Annotated(why.clone()));
+        }
+        if let Some(budget) = self.blocked.get(&(&*pod.namespace, pod.shape)) {
+            return Some(Pinned::Budget(budget.clone()));
+        }
+        if !self.rules.move_training && loses_work(pod, shape, owner) {
+            return Some(Pinned::Training);
+        }
+        // More devices than the claims' counts say (all of a class, admin access): what it needs elsewhere is not known.
+        let claimed: u64 = shape.asks.iter().filter(|ask| ask.dra).map(|ask| u64::from(ask.count)).sum();
+        let sliced = pod.granted.iter().any(|granted| granted.profile.is_some());
+        if sliced || (claimed > 0 && pod.granted.len() as u64 > claimed) {
+            return Some(Pinned::Devices);
+        }
+        None
+    }
+}
+
+/// Is it training (or another run to its end) under way, without a word on checkpoints?
+fn loses_work(pod: &Pod, shape: &Shape, owner: &Workload) -> bool {
+    if pod.phase == Phase::Pending {
+        return false;
+    }
+    if has_checkpoint(&shape.annotations) || has_checkpoint(&owner.annotations) {
+        return false;
+    }
+    let known = class::of(owner, Some(shape));
+    // A run to an end that nobody has declared to be anything else starts again from nothing, too.
+    let run = owner.run.is_some() || matches!(&*owner.kind, "Job" | "CronJob");
+    known.class == Class::Training || known.inferred && run
+}
+
+fn has_checkpoint(annotations: &Labels) -> bool {
+    annotations.iter().any(|(key, value)| key.starts_with(CHECKPOINT_PREFIX) && &**value != "false")
+}
