@@ -10,8 +10,11 @@
 //! Start with [`cluster::Cluster::start`]; `tests/control_plane.rs` shows all of it at work.
 
 pub mod cluster;
+pub mod exporter;
 pub mod netns;
+pub mod plant;
 pub mod programs;
+pub mod prometheus;
 
 mod certificates;
 mod ports;
@@ -19,4 +22,5 @@ mod process;
 mod word;
 
 pub use cluster::Cluster;
+pub use prometheus::Prometheus;
 pub use word::{skip, skip_without};

@@ -27,8 +27,11 @@ use std::{
 /// How long anything may take before a test gives up. Machines are shared: a start of three seconds took a hundred under load.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// A pod with this annotation is left alone by kwok: the test says its status itself.
+/// A pod or node with this annotation is left alone by kwok: the test says its status itself.
 pub const NO_KUBELET: &str = "testkit.plimsoll.dev/no-kubelet";
+
+/// The pods of a Job that carry this annotation end well at once. Others run on, as training does.
+pub const ENDS: &str = "testkit.plimsoll.dev/ends";
 
 /// How a cluster is started.
 #[derive(Debug, Clone, Default)]

@@ -1,6 +1,6 @@
 //! The programs and their flags.
 
-use super::{Cluster, NO_KUBELET, Options, PATIENCE};
+use super::{Cluster, ENDS, NO_KUBELET, Options, PATIENCE};
 use crate::{
     certificates::{Authority, Leaf},
     ports,
@@ -241,12 +241,19 @@ fn start_kwok(programs: &Programs, folder: &Path, options: &Options) -> anyhow::
     Process::start("kwok", &programs.kwok(), folder, &flags)
 }
 
-/// The stage, for all but the pods that carry [`NO_KUBELET`]. (Deletions are finished for every pod.)
+/// The stage, for all but the objects that carry [`NO_KUBELET`] (deletions are finished for every pod); a Job's pods end only
+/// where they carry [`ENDS`].
 fn unless_told(stage: &str) -> anyhow::Result<String> {
     let mut stage: Value = serde_saphyr::from_str(stage)?;
-    let of_pods = stage["spec"]["resourceRef"]["kind"] == "Pod" && stage["metadata"]["name"] != "pod-delete";
-    if of_pods && let Some(expressions) = stage["spec"]["selector"]["matchExpressions"].as_array_mut() {
-        expressions.push(json!({"key": format!(".metadata.annotations[\"{NO_KUBELET}\"]"), "operator": "DoesNotExist"}));
+    let name = stage["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let annotated = |name: &str, operator: &str| json!({"key": format!(".metadata.annotations[\"{name}\"]"), "operator": operator});
+    if let Some(expressions) = stage["spec"]["selector"]["matchExpressions"].as_array_mut() {
+        if name != "pod-delete" {
+            expressions.push(annotated(NO_KUBELET, "DoesNotExist"));
+        }
+        if name == "pod-complete" {
+            expressions.push(annotated(ENDS, "Exists"));
+        }
     }
     Ok(stage.to_string())
 }
