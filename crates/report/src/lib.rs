@@ -1,1 +1,18 @@
-//! placeholder
+//! What people look at. Every form draws one [`plimsoll_decide::audit::Audit`] and computes no figure of it: what is
+//! printed here was decided there. Nothing in here does I/O, reads a clock or prints; a form is a `String`.
+//!
+//! - [`terminal`]: the table of the command line.
+//! - [`json`]: the document with a published schema.
+//! - [`csv`]: a line a finding.
+//! - [`markdown`]: for a pull request.
+//! - [`explain`]: the long form of a waste sign.
+//! - [`by`]: the views that a user may ask for.
+//! - [`words`]: how figures and names are written, for all of them.
+
+pub mod by;
+pub mod csv;
+pub mod explain;
+pub mod json;
+pub mod markdown;
+pub mod terminal;
+pub mod words;
