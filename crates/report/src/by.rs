@@ -1,6 +1,7 @@
 //! The views that a user may ask for.
 
-use plimsoll_decide::audit::views::{Row, Views};
+use crate::words;
+use plimsoll_decide::audit::views::{Key, Row, Views};
 
 /// By what the figures are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,14 +49,14 @@ impl By {
         }
     }
 
-    /// What the row without a key stands for.
+    /// Whose a row is.
     #[must_use]
-    pub fn nobody(self) -> &'static str {
-        match self {
-            Self::Team => "no team, or free",
-            Self::Namespace | Self::Workload => "free",
-            Self::GpuModel => "model unknown",
-            Self::Pool => "no pool",
+    pub fn key(self, row: &Row) -> String {
+        match (&row.key, self) {
+            (Key::Named(name), _) => words::clean(name),
+            (Key::Free, _) => "(held by nobody)".to_owned(),
+            (Key::Unnamed, Self::GpuModel) => "(model unknown)".to_owned(),
+            (Key::Unnamed, by) => format!("(no {})", by.name()),
         }
     }
 

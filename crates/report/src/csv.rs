@@ -1,9 +1,9 @@
 //! A line a finding, for a spreadsheet. What is unknown is an empty cell.
 
-use crate::words;
-use plimsoll_decide::audit::{Audit, finding::Finding};
+use crate::{terminal, words};
+use plimsoll_decide::audit::{Audit, baseline::Comparison, finding::Finding};
 
-const HEADER: [&str; 18] = [
+const HEADER: [&str; 19] = [
     "sign",
     "fingerprint",
     "kind",
@@ -22,21 +22,22 @@ const HEADER: [&str; 18] = [
     "action",
     "evidence",
     "accepted",
+    "new",
 ];
 
 /// All findings, in the audit's order.
 #[must_use]
-pub fn findings(audit: &Audit) -> String {
+pub fn findings(audit: &Audit, comparison: Option<&Comparison>) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let written = writer
-        .write_record(HEADER)
-        .and_then(|()| audit.findings.iter().try_for_each(|finding| writer.write_record(record(finding, &audit.money.currency))));
+    let written = writer.write_record(HEADER).and_then(|()| {
+        audit.findings.iter().try_for_each(|finding| writer.write_record(record(finding, &audit.money.currency, comparison)))
+    });
     written.expect("every record has as many fields as the header, and memory takes them all");
     let bytes = writer.into_inner().expect("memory takes all that is flushed");
     String::from_utf8(bytes).expect("text goes in, so text comes out")
 }
 
-fn record(finding: &Finding, currency: &str) -> [String; 18] {
+fn record(finding: &Finding, currency: &str, comparison: Option<&Comparison>) -> [String; 19] {
     let evidence: Vec<String> = finding.evidence.iter().map(|fact| format!("{}: {}", fact.query, fact.value)).collect();
     let accepted = finding.accepted.as_ref();
     [
@@ -58,6 +59,7 @@ fn record(finding: &Finding, currency: &str) -> [String; 18] {
         text(&finding.fix.action),
         text(&evidence.join("; ")),
         accepted.map_or_else(String::new, |accepted| text(&format!("{} (until {})", accepted.reason, words::day(accepted.expires)))),
+        comparison.map_or_else(String::new, |_| terminal::is_new(finding, comparison).to_string()),
     ]
 }
 

@@ -2,17 +2,15 @@
 
 use crate::words;
 use plimsoll_decide::audit::signs::{self, Sign};
-use std::fmt::Write as _;
 
 /// All that there is to say of `sign`, for `plimsoll explain NAME`.
 #[must_use]
 pub fn explain(sign: &Sign) -> String {
-    let mut out = format!("{}: {}\n", sign.name, sign.title);
-    let _ = match sign.threshold {
-        Some(threshold) => writeln!(out, "\nThreshold: {}; {}.", quantity(threshold.default, threshold.unit), threshold.says),
-        None => writeln!(out, "\nIt has no threshold: it is so or it is not."),
+    let threshold = match sign.threshold {
+        Some(threshold) => format!("Threshold: {}; {}.", quantity(threshold.default, threshold.unit), threshold.says),
+        None => "It has no threshold: it is so or it is not.".to_owned(),
     };
-    out.push('\n');
+    let mut out = format!("{}\n{}\n{}\n", sign.name, paragraph_of(sign.title), paragraph_of(&threshold));
     for paragraph in sign.explain.trim().split("\n\n") {
         out.push_str(&paragraph_of(paragraph));
         out.push('\n');

@@ -4,7 +4,7 @@ use crate::{
     terminal,
     words::{self, clean},
 };
-use plimsoll_decide::audit::{Audit, finding::Finding, funnel::Part};
+use plimsoll_decide::audit::{Audit, baseline::Comparison, finding::Finding, funnel::Part};
 use std::fmt::Write as _;
 
 /// Findings in the open table; the others are folded.
@@ -14,13 +14,13 @@ const FOLDED: usize = 100;
 
 /// The audit as Markdown.
 #[must_use]
-pub fn report(audit: &Audit) -> String {
+pub fn report(audit: &Audit, comparison: Option<&Comparison>) -> String {
     let mut out = String::new();
-    let _ = write_report(&mut out, audit);
+    let _ = write_report(&mut out, audit, comparison);
     out
 }
 
-fn write_report(out: &mut String, audit: &Audit) -> std::fmt::Result {
+fn write_report(out: &mut String, audit: &Audit, comparison: Option<&Comparison>) -> std::fmt::Result {
     let currency = &audit.money.currency;
     let money = |amount| words::money_or_unknown(amount, currency);
     let cluster = audit.origin.cluster.as_deref().unwrap_or(&audit.origin.source);
@@ -44,26 +44,25 @@ fn write_report(out: &mut String, audit: &Audit) -> std::fmt::Result {
         row(out, &format!("*{name}: {why}*"), part)?;
     }
     writeln!(out)?;
-    writeln!(out, "- **Bill** {}: {}", money(audit.money.bill_month), escape(&terminal::bill_note(&audit.money)))?;
-    writeln!(
-        out,
-        "- **Theoretical** {}: if every sign below were mended ({} of GPUs), no GPU counted twice",
-        money(audit.money.theoretical_saving_month),
-        words::gpus(audit.money.theoretical_gpus.gpus())
-    )?;
-    writeln!(out, "- **Realisable** {}: {}\n", money(audit.money.realisable_saving_month), terminal::packing_note(&audit.packing))?;
+    writeln!(out, "- **Bill** {} {}", money(audit.money.bill_month), escape(&terminal::bill_note(&audit.money)))?;
+    writeln!(out, "- **Theoretical** {} {}", money(audit.money.theoretical_saving_month), terminal::theoretical_note(&audit.money))?;
+    writeln!(out, "- **Realisable** {} {}", money(audit.money.realisable_saving_month), escape(&terminal::packing_note(&audit.packing)))?;
+    if let Some(comparison) = comparison {
+        writeln!(out, "- **Since then** {}", terminal::since(comparison, currency))?;
+    }
+    writeln!(out)?;
 
-    let open: Vec<&Finding> = audit.findings.iter().filter(|finding| terminal::is_open(finding)).collect();
+    let open: Vec<&Finding> = audit.open().collect();
     if open.is_empty() {
         writeln!(out, "No waste signs were found in what could be seen.\n")?;
     } else {
         writeln!(out, "### The worst of {}\n", words::plural(open.len() as u64, "finding"))?;
-        table(out, &open[..open.len().min(OPEN)], currency)?;
+        table(out, &open[..open.len().min(OPEN)], currency, comparison)?;
     }
     if open.len() > OPEN {
         let rest = &open[OPEN..];
         writeln!(out, "<details><summary>The other {}</summary>\n", words::count(rest.len() as u64))?;
-        table(out, &rest[..rest.len().min(FOLDED)], currency)?;
+        table(out, &rest[..rest.len().min(FOLDED)], currency, comparison)?;
         if rest.len() > FOLDED {
             writeln!(out, "and {} more\n", words::count((rest.len() - FOLDED) as u64))?;
         }
@@ -73,7 +72,7 @@ fn write_report(out: &mut String, audit: &Audit) -> std::fmt::Result {
     blind_spots(out, audit)
 }
 
-fn table(out: &mut String, findings: &[&Finding], currency: &str) -> std::fmt::Result {
+fn table(out: &mut String, findings: &[&Finding], currency: &str, comparison: Option<&Comparison>) -> std::fmt::Result {
     writeln!(out, "| sign | on | team | GPUs | a month | sure | seen | fix |\n|---|---|---|---:|---:|---|---|---|")?;
     for finding in findings {
         let cost = match (finding.cost_month, finding.gpus) {
@@ -83,7 +82,8 @@ fn table(out: &mut String, findings: &[&Finding], currency: &str) -> std::fmt::R
         };
         writeln!(
             out,
-            "| {} | {} | {} | {} | {cost} | {} | {} | {} |",
+            "| {}{} | {} | {} | {} | {cost} | {} | {} | {} |",
+            if terminal::is_new(finding, comparison) { "**new** " } else { "" },
             escape(&finding.sign),
             escape(&finding.subject.to_string()),
             finding.team.as_deref().map_or_else(|| "no team".to_owned(), escape),

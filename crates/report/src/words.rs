@@ -1,6 +1,6 @@
 //! How figures and names are written. One place, so that the same figure reads the same in every form.
 
-use plimsoll_fleet::{Metric, Money, Seconds, Timestamp, UnseenKind, Window, price::Unpriced};
+use plimsoll_fleet::{Money, Seconds, Timestamp, UnseenKind, Window, price::Unpriced};
 
 /// What stands where a figure is not known. Never a zero.
 pub const UNKNOWN: &str = "unknown";
@@ -142,22 +142,6 @@ pub fn window(window: Option<Window>) -> String {
     window.map_or_else(|| "no metrics".to_owned(), |window| format!("{} of metrics to {}", duration(window.length()), moment(window.end)))
 }
 
-/// What a metric is called.
-#[must_use]
-pub fn metric(metric: Metric) -> &'static str {
-    match metric {
-        Metric::GpuUtil => "GPU_UTIL",
-        Metric::EngineActive => "engine activity",
-        Metric::SmActive => "SM activity",
-        Metric::SmOccupancy => "SM occupancy",
-        Metric::TensorActive => "tensor activity",
-        Metric::DramActive => "DRAM activity",
-        Metric::MemCopyUtil => "memory copy utilisation",
-        Metric::MemoryUsed => "memory held",
-        Metric::Power => "power",
-    }
-}
-
 /// What kind of blind spot.
 #[must_use]
 pub fn unseen(kind: UnseenKind) -> &'static str {
@@ -174,15 +158,10 @@ pub fn unseen(kind: UnseenKind) -> &'static str {
     }
 }
 
-/// Why a node has no price.
+/// Why a node has no price, and the remedy.
 #[must_use]
 pub fn unpriced(why: &Unpriced) -> String {
-    match why {
-        Unpriced::NoInstanceType => "the node does not say its instance type".to_owned(),
-        Unpriced::NotListed(name) => format!("no price list has {}", clean(name)),
-        Unpriced::Spot => "bought as spot capacity; the list has on-demand prices only".to_owned(),
-        Unpriced::Committed => "bought under a commitment; the list has on-demand prices only".to_owned(),
-    }
+    clean(&why.to_string())
 }
 
 /// A text from outside on one line, without what could move a cursor, hide text or turn its direction.

@@ -9,9 +9,10 @@ pub mod types;
 use crate::words;
 use plimsoll_decide::audit::{
     Audit,
+    baseline::Comparison,
     finding::{Confidence, Fact, Finding},
     funnel::{Funnel, Part},
-    views::Row,
+    views::{Key, Row},
 };
 use plimsoll_fleet::{Class, MilliGpu, Money, Window};
 use std::collections::BTreeMap;
@@ -22,7 +23,7 @@ pub const SCHEMA_VERSION: &str = "1";
 
 /// The document of an audit.
 #[must_use]
-pub fn document(audit: &Audit) -> t::Document {
+pub fn document(audit: &Audit, comparison: Option<&Comparison>) -> t::Document {
     t::Document {
         schema_version: SCHEMA_VERSION.to_owned(),
         at: words::rfc3339(audit.at),
@@ -97,6 +98,7 @@ pub fn document(audit: &Audit) -> t::Document {
             gpu_model: rows(&audit.views.gpu_model),
             pool: rows(&audit.views.pool),
         },
+        comparison: comparison.map(since),
     }
 }
 
@@ -124,6 +126,25 @@ fn units(money: Money) -> f64 {
 fn cents(micros: i64) -> i64 {
     let half = if micros < 0 { -5_000 } else { 5_000 };
     micros.saturating_add(half) / 10_000
+}
+
+fn since(comparison: &Comparison) -> t::Comparison {
+    t::Comparison {
+        since: words::rfc3339(comparison.since),
+        new: comparison.new.iter().cloned().collect(),
+        unchanged: comparison.unchanged.iter().cloned().collect(),
+        mended: comparison
+            .mended
+            .iter()
+            .map(|known| t::Mended {
+                fingerprint: known.fingerprint.clone(),
+                sign: known.sign.clone(),
+                subject: known.subject.clone(),
+                cost_month: known.cost_month.map(units),
+            })
+            .collect(),
+        cost_meanwhile: comparison.cost_meanwhile.map(units),
+    }
 }
 
 fn window(window: Window) -> t::Window {
@@ -200,7 +221,16 @@ fn rows(rows: &[Row]) -> Vec<t::Row> {
     };
     rows.iter()
         .map(|row| t::Row {
-            key: row.key.as_deref().map(str::to_owned),
+            whose: match row.key {
+                Key::Named(_) => t::Whose::Named,
+                Key::Unnamed => t::Whose::Unnamed,
+                Key::Free => t::Whose::Free,
+            },
+            key: match &row.key {
+                Key::Named(name) => Some(name.to_string()),
+                Key::Unnamed | Key::Free => None,
+            },
+            gpus: row.gpus.gpus(),
             held_gpus: row.held.gpus(),
             cost_month: next("cost", row.cost_month),
             busy_gpus: row.busy,
@@ -219,7 +249,8 @@ mod tests {
     #[test]
     fn the_cents_of_a_view_add_up() {
         let third = |key: &str| Row {
-            key: Some(key.into()),
+            key: Key::Named(key.into()),
+            gpus: MilliGpu::ONE,
             held: MilliGpu::ONE,
             cost_month: Some(Money(3_333_333)),
             busy: None,

@@ -2,33 +2,12 @@
 //! stay readable.
 
 use super::SCHEMA_VERSION;
-use plimsoll_decide::audit::finding::Subject;
+use plimsoll_decide::audit::{
+    baseline::{Baseline, Known},
+    finding::Subject,
+};
 use plimsoll_fleet::{Money, Timestamp};
 use serde::Deserialize;
-
-/// A finding of an earlier audit.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PastFinding {
-    /// Its fingerprint.
-    pub fingerprint: String,
-    /// The sign.
-    pub sign: String,
-    /// On what.
-    pub subject: Subject,
-    /// What it cost a month; none: unknown, or not a matter of money.
-    pub cost_month: Option<Money>,
-}
-
-/// An earlier audit, as far as it is compared.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Past {
-    /// When the fleet was seen.
-    pub at: Timestamp,
-    /// The currency of its money.
-    pub currency: String,
-    /// What was found, without what was accepted or had too little evidence.
-    pub findings: Vec<PastFinding>,
-}
 
 /// Why a text is no earlier audit.
 #[derive(Debug, thiserror::Error)]
@@ -63,13 +42,7 @@ struct Version {
 #[derive(Deserialize)]
 struct Document {
     at: String,
-    money: Currency,
     signs: Vec<Sign>,
-}
-
-#[derive(Deserialize)]
-struct Currency {
-    currency: String,
 }
 
 #[derive(Deserialize)]
@@ -83,28 +56,23 @@ struct Sign {
     accepted: Option<serde::de::IgnoredAny>,
 }
 
-/// Reads the text of an earlier document.
+/// Reads the text of an earlier document. What was accepted or had too little evidence then was no verdict: it is left out.
 ///
 /// # Errors
 /// Where it is no audit document, or one of another version.
-pub fn past(text: &str) -> Result<Past, PastError> {
+pub fn baseline(text: &str) -> Result<Baseline, PastError> {
     let Version { schema_version } = serde_json::from_str(text).map_err(PastError::Parse)?;
     if schema_version != SCHEMA_VERSION {
         return Err(PastError::Version { found: schema_version });
     }
     let document: Document = serde_json::from_str(text).map_err(PastError::Parse)?;
     let at: jiff::Timestamp = document.at.parse().map_err(|source| PastError::Moment { found: document.at.clone(), source })?;
-    let counts = |sign: &Sign| sign.accepted.is_none() && sign.confidence != "too-little";
-    let findings = document
-        .signs
-        .into_iter()
-        .filter(counts)
-        .map(|sign| PastFinding {
-            fingerprint: sign.fingerprint,
-            sign: sign.sign,
-            subject: sign.subject,
-            cost_month: sign.cost_month.map(Money::from_units),
-        })
-        .collect();
-    Ok(Past { at: Timestamp(at.as_second()), currency: document.money.currency, findings })
+    let was_open = |sign: &Sign| sign.accepted.is_none() && sign.confidence != "too-little";
+    let known = |sign: Sign| Known {
+        fingerprint: sign.fingerprint,
+        sign: sign.sign,
+        subject: sign.subject.to_string(),
+        cost_month: sign.cost_month.map(Money::from_units),
+    };
+    Ok(Baseline { at: Timestamp(at.as_second()), findings: document.signs.into_iter().filter(was_open).map(known).collect() })
 }

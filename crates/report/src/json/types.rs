@@ -42,6 +42,37 @@ pub struct Document {
     pub next_steps: Vec<Step>,
     /// The same figures by owner, namespace, workload, GPU model and pool.
     pub views: Views,
+    /// This audit beside an earlier one; null: there was no baseline.
+    pub comparison: Option<Comparison>,
+}
+
+/// This audit beside an earlier one. Findings with too little evidence and accepted ones are left out.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Comparison {
+    /// When the earlier fleet was seen.
+    #[schemars(extend("format" = "date-time"))]
+    pub since: String,
+    /// Fingerprints of findings that were not there.
+    pub new: Vec<String>,
+    /// Fingerprints of findings that are there still.
+    pub unchanged: Vec<String>,
+    /// What is there no more.
+    pub mended: Vec<Mended>,
+    /// What the unchanged ones have cost meanwhile, at today's rate; null: no cost of any of them is known.
+    pub cost_meanwhile: Option<f64>,
+}
+
+/// A finding that is there no more.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Mended {
+    /// Its fingerprint.
+    pub fingerprint: String,
+    /// The sign.
+    pub sign: String,
+    /// The subject as people write it.
+    pub subject: String,
+    /// What it cost a month; null: unknown.
+    pub cost_month: Option<f64>,
 }
 
 /// A stretch of time.
@@ -296,14 +327,30 @@ pub struct Views {
     pub pool: Vec<Row>,
 }
 
+/// Whose a line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Whose {
+    /// That of the team, namespace, workload, model or pool in `key`.
+    Named,
+    /// Held by somebody whom nothing names.
+    Unnamed,
+    /// GPUs that nobody holds.
+    Free,
+}
+
 /// A line of a view.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Row {
-    /// The team, namespace, …; null: nobody's, or GPUs that nobody holds.
+    /// Whose it is.
+    pub whose: Whose,
+    /// The team, namespace, …; null: nothing names it, or nobody holds the GPUs.
     pub key: Option<String>,
-    /// GPUs held.
+    /// Its GPUs: held ones, or (by model, by pool) all.
+    pub gpus: f64,
+    /// Those of them that pods hold.
     pub held_gpus: f64,
-    /// What they cost a month; null: no price is known.
+    /// What its GPUs cost a month; null: no price is known.
     pub cost_month: Option<f64>,
     /// GPUs at work on average, of those seen; null: not seen.
     pub busy_gpus: Option<f64>,

@@ -7,6 +7,7 @@ use super::{
 use crate::words::{self, clean, shorten};
 use plimsoll_decide::audit::{
     Audit,
+    baseline::Comparison,
     finding::{Confidence, Fact, Finding},
     signs,
 };
@@ -25,7 +26,7 @@ pub(crate) struct Group<'a> {
 pub(crate) fn groups(audit: &Audit) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut places = std::collections::BTreeMap::new();
-    for finding in audit.findings.iter().filter(|finding| is_open(finding)) {
+    for finding in audit.open() {
         let place = *places.entry(&*finding.sign).or_insert_with(|| {
             let title = signs::named(&finding.sign).map_or("", |sign| sign.title);
             groups.push(Group { sign: &finding.sign, title, findings: Vec::new() });
@@ -36,9 +37,9 @@ pub(crate) fn groups(audit: &Audit) -> Vec<Group<'_>> {
     groups
 }
 
-/// Neither accepted nor short of evidence.
-pub(crate) fn is_open(finding: &Finding) -> bool {
-    finding.accepted.is_none() && finding.confidence > Confidence::TooLittle
+/// Was it not there in the baseline?
+pub(crate) fn is_new(finding: &Finding, comparison: Option<&Comparison>) -> bool {
+    comparison.is_some_and(|comparison| comparison.new.contains(&finding.fingerprint()))
 }
 
 /// Columns right of the subject.
@@ -47,7 +48,7 @@ const GPUS: usize = 7;
 const COST: usize = 11;
 const SURE: usize = 6;
 
-pub(super) fn draw(paper: &mut Paper, audit: &Audit, options: &TableOptions) {
+pub(super) fn draw(paper: &mut Paper, audit: &Audit, options: &TableOptions<'_>) {
     let groups = groups(audit);
     if groups.is_empty() {
         paper.heading("No waste signs");
@@ -67,7 +68,7 @@ pub(super) fn draw(paper: &mut Paper, audit: &Audit, options: &TableOptions) {
                 break;
             }
             let shown = if groups.len() == 1 { left } else { left.min(OF_A_SIGN) }.min(group.findings.len());
-            draw_group(paper, audit, group, shown, subject, options.show_evidence);
+            draw_group(paper, audit, group, shown, subject, options);
             left -= shown;
             shown_signs += 1;
         }
@@ -83,7 +84,7 @@ pub(super) fn draw(paper: &mut Paper, audit: &Audit, options: &TableOptions) {
     aside(paper, audit);
 }
 
-fn draw_group(paper: &mut Paper, audit: &Audit, group: &Group<'_>, shown: usize, subject: usize, evidence: bool) {
+fn draw_group(paper: &mut Paper, audit: &Audit, group: &Group<'_>, shown: usize, subject: usize, options: &TableOptions<'_>) {
     let found = group.findings.len();
     let title = if group.title.is_empty() { String::new() } else { format!("  {}", group.title) };
     let number = if found > 1 { format!("  {} found", words::count(found as u64)) } else { String::new() };
@@ -91,8 +92,9 @@ fn draw_group(paper: &mut Paper, audit: &Audit, group: &Group<'_>, shown: usize,
     paper.line([(Ink::Name, clean(group.sign)), (Ink::Plain, shorten(&title, room)), (Ink::Quiet, number)]);
     for finding in group.findings.iter().take(shown) {
         row(paper, finding, subject, &audit.money.currency);
-        paper.text(4, Ink::Quiet, &clean(&finding.says));
-        if evidence {
+        let new = if is_new(finding, options.comparison) { "New: " } else { "" };
+        paper.text(4, Ink::Quiet, &format!("{new}{}", clean(&finding.says)));
+        if options.show_evidence {
             facts(paper, finding);
         }
     }

@@ -13,21 +13,21 @@ use crate::{
     by::By,
     words::{self, clean},
 };
-pub(crate) use findings::is_open;
+pub(crate) use findings::is_new;
 pub(crate) use funnel::{stages, unseen};
 use paper::{Ink, Paper};
-use plimsoll_decide::audit::{Audit, money};
+use plimsoll_decide::audit::{Audit, baseline::Comparison, money};
 
 /// The width unless told otherwise.
 pub const WIDTH: usize = 100;
 /// Narrower than this nothing is readable: the table is drawn this wide.
-const LEAST_WIDTH: usize = 60;
+const LEAST_WIDTH: usize = 80;
 /// Lines longer than this are not readable either.
 const MOST_WIDTH: usize = 160;
 
 /// How the table is drawn.
 #[derive(Debug, Clone)]
-pub struct TableOptions {
+pub struct TableOptions<'a> {
     /// Columns of the terminal.
     pub width: usize,
     /// With colours. Off when the output is no terminal.
@@ -38,21 +38,27 @@ pub struct TableOptions {
     pub show_evidence: bool,
     /// Findings (and rows of a view) to show at most.
     pub limit: usize,
+    /// This audit beside an earlier one.
+    pub comparison: Option<&'a Comparison>,
 }
 
-impl Default for TableOptions {
+impl Default for TableOptions<'_> {
     fn default() -> Self {
-        Self { width: WIDTH, colour: false, by: None, show_evidence: false, limit: 15 }
+        Self { width: WIDTH, colour: false, by: None, show_evidence: false, limit: 15, comparison: None }
     }
 }
 
 /// The audit as a table. It ends with a line break.
 #[must_use]
-pub fn table(audit: &Audit, options: &TableOptions) -> String {
+pub fn table(audit: &Audit, options: &TableOptions<'_>) -> String {
     let mut paper = Paper::new(options.width.clamp(LEAST_WIDTH, MOST_WIDTH), options.colour);
     title(&mut paper, audit);
     funnel::draw(&mut paper, audit);
     sums(&mut paper, audit);
+    if let Some(comparison) = options.comparison {
+        let says = since(comparison, &audit.money.currency);
+        paper.hung(&[(Ink::Strong, format!("{:12} ", "Since then"))], Ink::Plain, &says);
+    }
     if let Some(by) = options.by {
         view::draw(&mut paper, audit, by, options.limit);
     }
@@ -72,12 +78,11 @@ fn title(paper: &mut Paper, audit: &Audit) {
         0,
         Ink::Quiet,
         &format!(
-            "{} on {} of {} · {} of {} ask for GPUs · {}",
+            "{} on {} of {} · {} · {}",
             words::plural(counts.gpus, "GPU"),
             words::count(counts.gpu_nodes),
             words::plural(counts.nodes, "node"),
-            words::count(counts.gpu_pods),
-            words::plural(counts.pods, "pod"),
+            words::plural(counts.workloads, "GPU workload"),
             words::window(audit.window),
         ),
     );
@@ -91,34 +96,47 @@ fn sums(paper: &mut Paper, audit: &Audit) {
     let figure = |amount| words::money_or_unknown(amount, currency);
     let rows = [
         ("Bill", Ink::Strong, figure(money.bill_month), bill_note(money)),
-        (
-            "Theoretical",
-            Ink::Plain,
-            figure(money.theoretical_saving_month),
-            format!("if every sign below were mended ({} of GPUs), no GPU counted twice", words::gpus(money.theoretical_gpus.gpus())),
-        ),
+        ("Theoretical", Ink::Plain, figure(money.theoretical_saving_month), theoretical_note(money)),
         ("Realisable", Ink::Good, figure(money.realisable_saving_month), packing_note(&audit.packing)),
     ];
     let width = rows.iter().map(|row| row.2.chars().count()).max().unwrap_or(0);
     for (name, ink, figure, note) in rows {
         paper.hung(
-            &[(Ink::Plain, format!("{name:12}")), (ink, format!("{figure:>width$}")), (Ink::Plain, "   ".to_owned())],
+            &[(Ink::Plain, format!("{name:13}")), (ink, format!("{figure:>width$}")), (Ink::Plain, "   ".to_owned())],
             Ink::Quiet,
             &note,
         );
     }
 }
 
+/// What the theoretical saving is.
+pub(crate) fn theoretical_note(money: &money::Sums) -> String {
+    format!("a month if every sign were mended: {} GPUs, none counted twice", words::gpus(money.theoretical_gpus.gpus()))
+}
+
+/// What is new, mended and unchanged since the baseline.
+pub(crate) fn since(comparison: &Comparison, currency: &str) -> String {
+    let cost =
+        comparison.cost_meanwhile.map_or_else(String::new, |cost| format!(", which have cost {} meanwhile", words::money(cost, currency)));
+    format!(
+        "{} new, {} mended, {} unchanged since {}{cost}",
+        words::count(comparison.new.len() as u64),
+        words::count(comparison.mended.len() as u64),
+        words::count(comparison.unchanged.len() as u64),
+        words::moment(comparison.since),
+    )
+}
+
 /// What the bill covers.
 pub(crate) fn bill_note(money: &money::Sums) -> String {
     let unpriced = money.unpriced_nodes.len();
     let Some(first) = money.unpriced_nodes.first() else {
-        return "a month for all GPU nodes".to_owned();
+        return if money.bill_month.is_some() { "a month for all GPU nodes" } else { "there are no GPU nodes" }.to_owned();
     };
     let why = words::unpriced(&first.why);
     let others = if money.unpriced_nodes.iter().any(|node| node.why != first.why) { ", and other reasons" } else { "" };
     match money.bill_month {
-        None => format!("no GPU node has a known price ({why}{others}): give prices with --prices"),
+        None => format!("no GPU node has a known price ({why}{others})"),
         Some(_) => format!("a month, without {} of unknown price ({why}{others})", words::plural(unpriced as u64, "node")),
     }
 }
@@ -126,6 +144,9 @@ pub(crate) fn bill_note(money: &money::Sums) -> String {
 /// What can go, of how many, beside the bound.
 pub(crate) fn packing_note(packing: &money::Packing) -> String {
     let going = packing.nodes_that_can_go.len() as u64;
+    if packing.nodes_now == 0 {
+        return "there are no GPU nodes".to_owned();
+    }
     let bound = if packing.nodes_needed == packing.nodes_lower_bound {
         "proven: no packing needs fewer".to_owned()
     } else {
@@ -141,8 +162,10 @@ pub(crate) fn packing_note(packing: &money::Packing) -> String {
         0 => String::new(),
         moves => format!(" after {}", words::plural(moves, "move")),
     };
+    let kept: Vec<String> = packing.kept.iter().map(|(why, nodes)| format!("{} ({})", clean(why), words::count(*nodes))).collect();
+    let kept = if going == 0 && !kept.is_empty() { format!(". They stay because {}", kept.join("; ")) } else { String::new() };
     format!(
-        "a month: {} of {} can go{moves}{without}; {} needed, {bound}",
+        "a month: {} of {} can go{moves}{without}; {} needed, {bound}{kept}",
         words::count(going),
         words::plural(packing.nodes_now, "GPU node"),
         words::count(packing.nodes_needed),

@@ -18,13 +18,13 @@ pub(super) fn draw(paper: &mut Paper, audit: &Audit, by: By, limit: usize) {
         .header_separator(LineStyle::none().fill('─').junction('─'))
         .content_lines(ContentLineStyle::none());
     table.load_style(style).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header([by.title(), "GPUs held", "at work", "wasted", "cost a month", "wasted a month", "findings"]);
-    let key_width = paper.width.saturating_sub(72).max(14);
+    table.set_header([by.title(), "GPUs", "at work", "wasted", "cost/month", "wasted/month", "signs"]);
+    let key_width = paper.width.saturating_sub(66).max(14);
     for row in rows.iter().take(limit) {
         table.add_row(cells(row, by, key_width, &audit.money.currency));
     }
     for (at, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((u16::from(at > 0), u16::from(at < 6)));
+        column.set_padding((u16::from(at > 0), 0));
         if at > 0 {
             column.set_cell_alignment(CellAlignment::Right);
         } else {
@@ -41,10 +41,10 @@ pub(super) fn draw(paper: &mut Paper, audit: &Audit, by: By, limit: usize) {
 }
 
 fn cells(row: &Row, by: By, width: usize, currency: &str) -> [String; 7] {
-    let key = row.key.as_deref().map_or_else(|| format!("({})", by.nobody()), words::clean);
+    let key = by.key(row);
     [
         words::shorten(&key, width),
-        words::gpus_in_column(row.held.gpus()),
+        words::gpus_in_column(row.gpus.gpus()),
         row.busy.map_or_else(|| if row.held.is_zero() { "–".to_owned() } else { words::UNKNOWN.to_owned() }, words::gpus_in_column),
         words::gpus_in_column(row.wasted.gpus()),
         words::money_or_unknown(row.cost_month, currency),

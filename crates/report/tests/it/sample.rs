@@ -2,16 +2,17 @@
 
 use plimsoll_decide::audit::{
     Audit, Counts,
+    baseline::{self, Baseline, Comparison, Known},
     blind::BlindSpot,
     finding::{Acceptance, Confidence, Fact, Finding, Fix, Subject},
     funnel::{Funnel, Part},
     money::{Going, Packing, Sums, UnpricedNode},
     next_steps::Step,
     picture::{Cell, GridNode, Picture, Point, Unmet},
-    views::{Row, Views},
+    views::{Key, Row, Views},
 };
 use plimsoll_fleet::{
-    Class, GpuHours, Metric, MilliGpu, Money, Seconds, Timestamp, UnseenKind, Window, evidence::Hour, fleet::Origin, price::Unpriced,
+    Class, GpuHours, MilliGpu, Money, Seconds, Timestamp, UnseenKind, Window, evidence::Hour, fleet::Origin, price::Unpriced,
 };
 
 /// 2026-11-23 was a Monday.
@@ -92,15 +93,20 @@ fn findings() -> Vec<Finding> {
     findings
 }
 
-fn row(key: Option<&str>, held: u32, cost: Option<f64>, busy: Option<f64>, wasted: u32, findings: u32) -> Row {
+fn named(name: &str) -> Key {
+    Key::Named(name.into())
+}
+
+fn row(key: Key, held: u32, cost: Option<f64>, busy: Option<f64>, wasted: u32, findings: u32) -> Row {
     Row {
-        key: key.map(Into::into),
+        gpus: MilliGpu::whole(if key == Key::Free { 31 } else { held }),
+        key,
         held: MilliGpu::whole(held),
         cost_month: cost.map(Money::from_units),
         busy,
         seen: MilliGpu::whole(if busy.is_some() { held } else { 0 }),
         wasted: MilliGpu::whole(wasted),
-        wasted_month: cost.map(|cost| Money::from_units(cost * f64::from(wasted) / f64::from(held.max(1)))),
+        wasted_month: cost.map(|cost| Money::from_units(cost * f64::from(wasted) / f64::from(held.max(31)))),
         findings,
     }
 }
@@ -154,7 +160,7 @@ fn scatter() -> Vec<Point> {
             class: [Some(Class::Online), Some(Class::Batch), Some(Class::Training), Some(Class::Dev), None][n as usize % 5],
             gpus: f64::from(1 + (n * n) % 17),
             compute: f64::from((n * 37) % 100) / 130.0,
-            compute_metric: if n % 3 == 0 { Metric::GpuUtil } else { Metric::SmActive },
+            useful: n % 3 != 0,
             memory: f64::from((n * 53) % 100) / 100.0,
         })
         .collect()
@@ -236,15 +242,15 @@ pub fn audit() -> Audit {
         ],
         views: Views {
             team: vec![
-                row(Some("search"), 48, Some(120_537.6), Some(21.5), 8, 2),
-                row(Some("research"), 40, Some(100_448.0), Some(14.0), 4, 1),
-                row(Some("ml"), 16, None, None, 2, 2),
-                row(None, 0, Some(79_102.8), None, 9, 2),
+                row(named("search"), 48, Some(120_537.6), Some(21.5), 8, 2),
+                row(named("research"), 40, Some(100_448.0), Some(14.0), 4, 1),
+                row(named("ml"), 16, None, None, 2, 2),
+                row(Key::Free, 0, Some(79_102.8), None, 9, 2),
             ],
-            namespace: vec![row(Some("search"), 48, Some(120_537.6), Some(21.5), 8, 2)],
-            workload: vec![row(Some("search/embedder"), 8, Some(23_456.0), Some(0.02), 8, 1)],
-            gpu_model: vec![row(Some("NVIDIA-A100-SXM4-80GB"), 80, Some(200_896.0), Some(30.0), 12, 5)],
-            pool: vec![row(Some("a100"), 80, Some(200_896.0), Some(30.0), 12, 5), row(None, 4, None, None, 0, 0)],
+            namespace: vec![row(named("search"), 48, Some(120_537.6), Some(21.5), 8, 2)],
+            workload: vec![row(named("search/embedder"), 8, Some(23_456.0), Some(0.02), 8, 1)],
+            gpu_model: vec![row(named("NVIDIA-A100-SXM4-80GB"), 80, Some(200_896.0), Some(30.0), 12, 5)],
+            pool: vec![row(named("a100"), 80, Some(200_896.0), Some(30.0), 12, 5), row(Key::Unnamed, 4, None, None, 0, 0)],
         },
         picture: Picture {
             grid: grid(&[
@@ -295,4 +301,23 @@ pub fn nothing() -> Audit {
         picture: Picture::default(),
         ..audit()
     }
+}
+
+/// The small audit beside one of a week ago, in which one finding was already there.
+pub fn comparison() -> Comparison {
+    let audit = audit();
+    let known = |sign: &str, subject: &str, fingerprint: String| Known {
+        fingerprint,
+        sign: sign.to_owned(),
+        subject: subject.to_owned(),
+        cost_month: dollars(100.0),
+    };
+    let before = Baseline {
+        at: AT.minus(Seconds(7 * 86_400)),
+        findings: vec![
+            known("idle-gpu", "Deployment search/embedder", audit.findings[0].fingerprint()),
+            known("idle-gpu", "Deployment ml/<b>gone</b>", "0123456789abcdef".to_owned()),
+        ],
+    };
+    baseline::compare(&audit, &before)
 }
