@@ -3,15 +3,16 @@
 
 use anyhow::Context as _;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{self as api, Pod};
 use kube::{
     Api,
     api::{ListParams, Patch, PatchParams},
 };
 use plimsoll_fleet::{
-    Bytes, Fleet, MilliCpu, Seconds, Shape, ShapeId, Workload, WorkloadId,
+    Bytes, Fleet, MilliCpu, Node, Seconds, Shape, ShapeId, Workload, WorkloadId,
     evidence::Dialect,
-    pod::{Ask, Phase, Toleration},
+    node::Offer,
+    pod::{Ask, Exit, Phase, Toleration},
     workload::{Autoscaler, RawQuantity},
 };
 use plimsoll_testkit::{
@@ -20,6 +21,7 @@ use plimsoll_testkit::{
     exporter::{
         Load, Served, Wave,
         dcgm::{Dcgm, devices},
+        kube_state,
         vllm::Vllm,
     },
     netns,
@@ -67,7 +69,8 @@ fn gpu_shape(app: &str, resource: &str) -> Shape {
     }
 }
 
-/// Three GPU nodes, a Deployment with an autoscaler, a RayCluster with a pod of its own and a fraction that no API has checked.
+/// Four GPU nodes (whole, MIG, whole, DRA), a Deployment with an autoscaler, one that crashes, a RayCluster with a pod of its own
+/// and a fraction that no API has checked, a pod with a claim.
 fn planted() -> Fleet {
     let workload = |api: &str, kind: &str, name: &str, shape| Workload {
         api_version: api.into(),
@@ -95,13 +98,36 @@ fn planted() -> Fleet {
         phase: Phase::Running,
         ..plimsoll_fleet::Pod::default()
     };
+    let crashing = plimsoll_fleet::Pod {
+        name: "crash".into(),
+        namespace: "ml".into(),
+        shape: ShapeId(2),
+        workload: Some(WorkloadId(2)),
+        waiting: Some("CrashLoopBackOff".into()),
+        restarts: 41,
+        last_exit: Some(Exit { reason: "OOMKilled".into(), code: 137 }),
+        ..plimsoll_fleet::Pod::default()
+    };
+    let mut claiming = gpu_shape("claiming", "gpu.nvidia.com");
+    claiming.asks[0].dra = true;
+    let granted =
+        plimsoll_fleet::Pod { name: "claiming".into(), namespace: "ml".into(), shape: ShapeId(3), ..plimsoll_fleet::Pod::default() };
     Fleet {
         nodes: vec![
             node("a100-1", "p4d.24xlarge"),
             nodes::mig_mixed(node("mig-1", "a2-highgpu-1g"), &[("1g.5gb", 3), ("2g.10gb", 2)]),
             tutorial,
+            Node {
+                offers: vec![Offer { resource: "gpu.nvidia.com".into(), count: 1, capacity: 1, dra: true }],
+                ..node("dra-1", "g6.xlarge")
+            },
         ],
-        shapes: vec![gpu_shape("llm", "nvidia.com/gpu"), gpu_shape("ray", "nvidia.com/mig-1g.5gb")],
+        shapes: vec![
+            gpu_shape("llm", "nvidia.com/gpu"),
+            gpu_shape("ray", "nvidia.com/mig-1g.5gb"),
+            gpu_shape("crash", "nvidia.com/gpu"),
+            claiming,
+        ],
         workloads: vec![
             Workload {
                 exposed: true,
@@ -115,8 +141,9 @@ fn planted() -> Fleet {
                 ..workload("apps/v1", "Deployment", "llm", 0)
             },
             Workload { raw: vec![raw], ..workload("ray.io/v1", "RayCluster", "ray", 1) },
+            Workload { replicas: Some(1), ..workload("apps/v1", "Deployment", "crash", 2) },
         ],
-        pods: vec![pod],
+        pods: vec![pod, crashing, granted],
         ..Fleet::default()
     }
 }
@@ -142,12 +169,16 @@ async fn a_fleet_is_planted_aged_scraped_and_recorded() -> anyhow::Result<()> {
         let runs = |pod: &&Pod| pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running");
         all.iter().filter(is_on).filter(is_of).filter(runs).count()
     };
-    assert_eq!((on("a100-1", "llm"), on("mig-1", "ray"), on("tutorial-1", "inference")), (2, 1, 2));
-    assert_eq!(all.iter().filter(|pod| pod.metadata.namespace.as_deref() == Some("gpu-operator")).count(), 3);
+    assert_eq!((on("a100-1", "llm"), on("mig-1", "ray"), on("tutorial-1", "inference"), on("dra-1", "claiming")), (2, 1, 2, 1));
+    assert_eq!(all.iter().filter(|pod| pod.metadata.namespace.as_deref() == Some("gpu-operator")).count(), 4);
+
+    let crashed = all.iter().find(|pod| pod.metadata.name.as_ref().is_some_and(|name| name.starts_with("crash-")));
+    let container = &crashed.and_then(|pod| pod.status.as_ref()?.container_statuses.as_ref()).context("the crashing pod has a status")?[0];
+    assert_eq!(container.restart_count, 41);
 
     // Its times lie in the past, for whoever asks the API server.
     assert!(cluster.age("/registry/pods/", 14.0).await? >= 8);
-    assert_eq!(cluster.age("/registry/minions/", 30.0).await?, 3);
+    assert_eq!(cluster.age("/registry/minions/", 30.0).await?, 4);
     let now = Timestamp::now().as_second();
     let days = |seconds: i64| (now - seconds) as f64 / 86_400.0;
     for pod in pods.list(&ListParams::default()).await?.items {
@@ -155,7 +186,7 @@ async fn a_fleet_is_planted_aged_scraped_and_recorded() -> anyhow::Result<()> {
         let started = status.start_time.as_ref().context("a running pod has started")?.0.as_second();
         assert!((days(started) - 14.0).abs() < 0.1, "{:?} started {} days ago", pod.metadata.name, days(started));
     }
-    let nodes: Api<Node> = Api::all(cluster.client());
+    let nodes: Api<api::Node> = Api::all(cluster.client());
     let created = nodes.get("a100-1").await?.metadata.creation_timestamp.context("a node was created")?.0.as_second();
     assert!((days(created) - 30.0).abs() < 0.1);
 
@@ -189,12 +220,18 @@ async fn a_fleet_is_planted_aged_scraped_and_recorded() -> anyhow::Result<()> {
     let exporter = Served::start(engine.clone())?;
     targets.push(Target::pod(&exporter, &engine, "vllm", "ml", "llm-0", "main"));
     served.push(exporter);
+    let state = kube_state::page(pods.list(&ListParams::default()).await?.items);
+    let exporter = Served::start(state.clone())?;
+    targets.push(Target::pod(&exporter, &state, "kube-state-metrics", "monitoring", "kube-state-metrics-0", "kube-state-metrics"));
+    served.push(exporter);
     let options = prometheus::Options { history: Seconds(2 * 86_400), scrape: Seconds(1), ..prometheus::Options::default() };
     let Some(prometheus) = Prometheus::start(options, &targets).await? else { return Ok(()) };
-    let busy = query(&prometheus, "count(avg_over_time(DCGM_FI_DEV_GPU_UTIL{exported_namespace=\"ml\"}[2d] offset 1m) == 80)").await?;
+    let busy = query(&prometheus, "count(avg_over_time(DCGM_FI_DEV_GPU_UTIL{exported_pod=~\"llm-.*\"}[2d] offset 1m) == 80)").await?;
     assert_eq!(busy, Some(2.0), "the two GPUs of the Deployment");
+    let asked = query(&prometheus, "sum(kube_pod_container_resource_requests{resource=\"nvidia_com_gpu\"} offset 1d)").await?;
+    assert_eq!(asked, Some(5.0), "two of the LLM, one that crashes, two of the tutorial");
     // The whole past and the present are one series: nothing but its labels tells them apart.
-    let long = "count(DCGM_FI_DEV_GPU_UTIL{exported_namespace=\"ml\"} and (DCGM_FI_DEV_GPU_UTIL offset 1d))";
+    let long = "count(DCGM_FI_DEV_GPU_UTIL{exported_pod=~\"llm-.*\"} and (DCGM_FI_DEV_GPU_UTIL offset 1d))";
     cluster.wait_for("the first scrape", async || Ok(query(&prometheus, long).await?.filter(|count| *count == 2.0))).await?;
     let used =
         query(&prometheus, "max(DCGM_FI_DEV_FB_USED_BYTES{GPU_I_PROFILE=\"1g.5gb\",exported_pod=\"ray-worker-0\"} offset 1h)").await?;

@@ -5,9 +5,11 @@
 //!
 //! - [`load`]: what the hardware does over time
 //! - [`dcgm`]: the DCGM exporter of a node, in both dialects
+//! - [`kube_state`]: what kube-state-metrics says of pods
 //! - [`vllm`]: the metrics of a vLLM server
 
 pub mod dcgm;
+pub mod kube_state;
 pub mod load;
 mod serve;
 pub mod vllm;

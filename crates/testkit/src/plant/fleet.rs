@@ -1,6 +1,6 @@
 //! A whole fleet into a cluster.
 
-use super::{kinds, nodes, pods, workloads};
+use super::{kinds, nodes, pods, trouble, workloads};
 use crate::Cluster;
 use anyhow::Context as _;
 use k8s_openapi::api::{
@@ -64,14 +64,19 @@ pub async fn plant(cluster: &Cluster, fleet: &Fleet) -> anyhow::Result<()> {
     cluster.apply(&ground(fleet)).await?;
     ready(cluster).await?;
     cluster.apply(&fleet.budgets.iter().map(workloads::budget).collect::<Vec<_>>()).await?;
+    let controlled = |id: WorkloadId| CONTROLLED.contains(&&*fleet.workloads[id.index()].kind);
     let mut owners: BTreeMap<WorkloadId, Value> = BTreeMap::new();
     for (id, workload) in fleet.workloads() {
         // A pod that nobody owns is its own workload.
         if &*workload.kind == "Pod" {
             continue;
         }
-        let made = cluster.apply(&[workloads::object(fleet, workload)]).await?;
-        if !CONTROLLED.contains(&&*workload.kind)
+        let mut object = workloads::object(fleet, workload);
+        if trouble::troubled(fleet, id) && controlled(id) {
+            trouble::leave_alone(&mut object["spec"]["template"]);
+        }
+        let made = cluster.apply(&[object]).await?;
+        if !controlled(id)
             && let Some(uid) = made.first().and_then(|made| made.metadata.uid.clone())
         {
             let owner =
@@ -81,11 +86,10 @@ pub async fn plant(cluster: &Cluster, fleet: &Fleet) -> anyhow::Result<()> {
         let around: Vec<Value> = [workloads::service(fleet, workload), workloads::autoscaler(workload)].into_iter().flatten().collect();
         cluster.apply(&around).await?;
     }
-    let made_by_controllers = |id: WorkloadId| CONTROLLED.contains(&&*fleet.workloads[id.index()].kind);
     let bare: Vec<Value> = fleet
         .pods
         .iter()
-        .filter(|pod| !pod.workload.is_some_and(made_by_controllers))
+        .filter(|pod| !pod.workload.is_some_and(controlled))
         .filter(|pod| !matches!(pod.phase, Phase::Succeeded | Phase::Failed))
         .map(|pod| {
             let mut object = pods::template(fleet.shape(pod));
@@ -99,11 +103,21 @@ pub async fn plant(cluster: &Cluster, fleet: &Fleet) -> anyhow::Result<()> {
             if let Some(node) = fleet.node(pod) {
                 object["spec"]["nodeName"] = json!(node.name);
             }
-            object
+            if pod.waiting.is_some() {
+                trouble::leave_alone(&mut object);
+                // Its own typed form tells the status which containers there are.
+                let typed: Pod = serde_json::from_value(object.clone()).context("a pod to plant is not a pod")?;
+                object["status"] = trouble::told(pod, &typed);
+            }
+            Ok(object)
         })
-        .collect();
+        .collect::<anyhow::Result<_>>()?;
     cluster.apply(&bare).await?;
-    settled(cluster).await
+    settled(cluster).await?;
+    for (id, _) in fleet.workloads().filter(|(id, _)| controlled(*id) && trouble::troubled(fleet, *id)) {
+        trouble::play(cluster, fleet, id).await?;
+    }
+    Ok(())
 }
 
 /// Waits until every node with a kubelet is Ready.
@@ -181,5 +195,6 @@ fn decided(pod: &Pod) -> bool {
     let alone = pod.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(crate::cluster::NO_KUBELET));
     let Some(status) = pod.status.as_ref() else { return false };
     let unscheduled = status.conditions.iter().flatten().any(|one| one.type_ == "PodScheduled" && one.status == "False");
-    alone || unscheduled || status.phase.as_deref().is_some_and(|phase| phase != "Pending")
+    let bound = pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
+    alone && bound || unscheduled || status.phase.as_deref().is_some_and(|phase| phase != "Pending")
 }

@@ -3,11 +3,13 @@
 //! - [`nodes`]: GPU nodes that exist only in the API, as the NVIDIA stack and the clouds label them
 //! - [`pods`]: pod specs from shapes
 //! - [`workloads`]: workloads, autoscalers, budgets
+//! - [`trouble`]: pods that crash or wait
 //! - [`fleet`]: a whole fleet, in order
 
 pub mod fleet;
 pub mod nodes;
 pub mod pods;
+pub mod trouble;
 pub mod workloads;
 
 use serde_json::Value;

@@ -6,6 +6,7 @@ use plimsoll_fleet::{
     selector::{Requirement, Selector},
 };
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// The image of a container that names none.
 const IMAGE: &str = "registry.example.com/team/app:1.0";
@@ -50,8 +51,8 @@ pub fn spec(shape: &Shape) -> Value {
     set("priorityClassName", json!(shape.priority_class));
     set("schedulerName", json!(shape.scheduler));
     set("activeDeadlineSeconds", json!(shape.deadline));
-    let claims = all.iter().flat_map(|one| dra(&one.asks));
-    set("resourceClaims", claims.map(|ask| json!({"name": claim_name(ask), "resourceClaimTemplateName": claim_name(ask)})).collect());
+    let claims = claims(shape).into_iter().map(claim_name);
+    set("resourceClaims", claims.map(|name| json!({"name": name, "resourceClaimTemplateName": name})).collect());
     if let (Some(first), false) = (spec["containers"].get_mut(0), shape.host_ports.is_empty()) {
         let ports = shape.host_ports.iter().map(|port| json!({"containerPort": port, "hostPort": port}));
         first["ports"] = ports.collect();
@@ -62,7 +63,8 @@ pub fn spec(shape: &Shape) -> Value {
 /// The ResourceClaimTemplates that a pod of `shape` needs in `namespace`.
 #[must_use]
 pub fn claim_templates(shape: &Shape, namespace: &str) -> Vec<Value> {
-    dra(&shape.asks)
+    claims(shape)
+        .into_iter()
         .map(|ask| {
             let request = json!({"deviceClassName": ask.resource, "allocationMode": "ExactCount", "count": ask.count});
             json!({
@@ -73,6 +75,13 @@ pub fn claim_templates(shape: &Shape, namespace: &str) -> Vec<Value> {
             })
         })
         .collect()
+}
+
+/// The DRA requests of the containers, alike ones once: those containers share the claim.
+fn claims(shape: &Shape) -> BTreeSet<&Ask> {
+    let of_containers = shape.containers.iter().flat_map(|one| dra(&one.asks));
+    let of_pod = dra(&shape.asks).filter(|_| shape.containers.is_empty());
+    of_containers.chain(of_pod).collect()
 }
 
 fn dra(asks: &[Ask]) -> impl Iterator<Item = &Ask> {

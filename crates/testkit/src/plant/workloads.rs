@@ -33,7 +33,7 @@ pub fn object(fleet: &Fleet, workload: &Workload) -> Value {
 }
 
 /// Labels that tell the workload's pods: those of its shape, or one that names it where the shape has none.
-fn selector_labels(shape: Option<&Shape>, workload: &Workload) -> plimsoll_fleet::selector::Labels {
+pub(super) fn selector_labels(shape: Option<&Shape>, workload: &Workload) -> plimsoll_fleet::selector::Labels {
     match shape {
         Some(shape) if !shape.labels.is_empty() => shape.labels.clone(),
         _ => [("app".into(), workload.name.clone())].into(),
