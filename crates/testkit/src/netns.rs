@@ -13,8 +13,8 @@ pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
 /// Set inside of the namespace.
 const INSIDE: &str = "PLIMSOLL_TESTKIT_NETNS";
 
-/// A veth pair: dummy interfaces are missing on some kernels.
-const NETWORK: &str = "ip link set lo up && ip link add d0 type veth peer name d1 && ip addr add 10.9.0.1/16 dev d0 \
+/// A veth pair (`ip` is not on the PATH of every user): dummy interfaces are missing on some kernels.
+const NETWORK: &str = "PATH=$PATH:/usr/sbin:/sbin && ip link set lo up && ip link add d0 type veth peer name d1 && ip addr add 10.9.0.1/16 dev d0 \
     && ip link set d0 up && ip link set d1 up";
 
 /// Is this the run inside of the namespace? Then the test does its work. Otherwise the test of this binary named `test` (its full

@@ -3,7 +3,7 @@
 //! Asking the kernel for port 0 and closing the socket again is a race: the next one to ask gets the same port. These ports
 //! lie below the kernel's ephemeral range (32768 up), so no outgoing connection takes them either.
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use std::{
     fs::File,
     net::{Ipv4Addr, TcpListener},
@@ -23,8 +23,7 @@ pub(crate) struct Port {
 /// Takes a free port.
 pub(crate) fn take() -> anyhow::Result<Port> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let folder = std::env::temp_dir().join("plimsoll-testkit-ports");
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let folder = crate::programs::cache_folder("ports")?;
     let span = RANGE.1 - RANGE.0 + 1;
     // Processes begin at places of their own, so that they seldom meet.
     let start = (std::process::id() as u16).wrapping_mul(97);

@@ -58,7 +58,7 @@ impl Programs {
     }
 
     fn ready_now() -> anyhow::Result<Option<Self>> {
-        let cache = cache_folder()?;
+        let cache = cache_folder("control-plane")?;
         let folders = MODULES.each_ref().map(|module| module.folder(&cache));
         let [etcd, kubernetes, kwok] = folders;
         let folders = [etcd?, kubernetes?, kwok?];
@@ -202,13 +202,14 @@ fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn cache_folder() -> anyhow::Result<PathBuf> {
+/// A folder of ours in the user's cache folder.
+pub(crate) fn cache_folder(name: &str) -> anyhow::Result<PathBuf> {
     let base = match (std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME")) {
         (Some(cache), _) if !cache.is_empty() => PathBuf::from(cache),
         (_, Some(home)) => Path::new(&home).join(".cache"),
         _ => bail!("neither XDG_CACHE_HOME nor HOME is set: there is no place to keep built programs"),
     };
-    let folder = base.join("plimsoll/control-plane");
+    let folder = base.join("plimsoll").join(name);
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     Ok(folder)
 }
