@@ -6,7 +6,7 @@ use crate::kubernetes::{
     raw::{node::RawNode, pod::Quantities},
 };
 use plimsoll_fleet::{
-    Bytes, Name, Node,
+    Bytes, Name, Node, catalogue, mig,
     node::{Gpu, MigConfig, Offer, Purchase, Sharing, Taint},
     resource::{self, Unit, Vendor},
     selector::Labels,
@@ -64,7 +64,7 @@ pub fn node(raw: &RawNode) -> Result<Node, ConvertError> {
     let product = label(PRODUCTS);
     let vendor = offers.iter().filter_map(|offer| resource::vendor(&offer.resource)).min().or_else(|| vendor_of_labels(labels));
     let sharing = if vendor == Some(Vendor::Nvidia) { sharing(labels, &offers, product.as_deref()) } else { Sharing::Whole };
-    let gpus = vendor.map_or(0, |vendor| physical(vendor, labels, &offers, &sharing)).min(GPUS_MAX);
+    let gpus = vendor.map_or(0, |vendor| physical(vendor, labels, &offers, &sharing, product.as_deref())).min(GPUS_MAX);
 
     let allocatable = |name: &str| raw.status.allocatable.get(name).map(|text| &*text.0);
     Ok(Node {
@@ -80,8 +80,8 @@ pub fn node(raw: &RawNode) -> Result<Node, ConvertError> {
         offers,
         gpus: vec![Gpu::default(); gpus as usize],
         vendor: vendor.filter(|_| gpus > 0),
-        gpu_memory: if gpus > 0 { memory(labels, &sharing) } else { None },
-        gpu_product: product.filter(|_| gpus > 0).map(|product| whole_product(&product).into()),
+        gpu_memory: if gpus > 0 { memory(labels, &sharing, product.as_deref()) } else { None },
+        gpu_product: product.filter(|_| gpus > 0).map(|product| catalogue::normalise_product(&product).base.into()),
         sharing: if gpus > 0 { sharing } else { Sharing::Whole },
         instance_type: label(&["node.kubernetes.io/instance-type", "beta.kubernetes.io/instance-type"]),
         cloud: raw.spec.provider_id.as_deref().and_then(cloud),
@@ -141,25 +141,18 @@ fn number(labels: &Labels, key: &str) -> Option<u32> {
     labels.get(key)?.trim().parse().ok()
 }
 
-/// The product without what GPU Feature Discovery appends for MIG and sharing: `-MIG-1g.5gb`, `-MIG-INVALID`, `-SHARED`.
-fn whole_product(label: &str) -> &str {
-    let label = label.strip_suffix("-SHARED").unwrap_or(label);
-    label.split_once("-MIG-").map_or(label, |(whole, _)| whole)
-}
-
-/// The profile that GPU Feature Discovery appends under the single strategy.
-fn single_profile(label: &str) -> Option<&str> {
-    label.strip_suffix("-SHARED").unwrap_or(label).split_once("-MIG-").map(|(_, profile)| profile)
-}
-
 /// How the GPUs are given out. `nvidia.com/gpu.replicas` is replicas per GPU (1: not shared, 0: does not apply), whatever the
 /// README of GPU Feature Discovery says.
 fn sharing(labels: &Labels, offers: &[Offer], product: Option<&str>) -> Sharing {
     let value = |key: &str| labels.get(key).map(|value| &**value);
-    match product.and_then(single_profile) {
-        Some("INVALID") => return Sharing::MigInvalid,
-        Some(profile) => return Sharing::MigSingle { profile: resource::mig_profile(profile).into() },
-        None => {}
+    let named = product.map(catalogue::normalise_product);
+    if let Some(named) = &named {
+        if named.invalid {
+            return Sharing::MigInvalid;
+        }
+        if let Some(profile) = &named.profile {
+            return Sharing::MigSingle { profile: profile.as_str().into() };
+        }
     }
     if let Some(profile) = value("cloud.google.com/gke-gpu-partition-size").filter(|profile| !profile.is_empty()) {
         return Sharing::MigSingle { profile: profile.into() };
@@ -184,7 +177,7 @@ fn sharing(labels: &Labels, offers: &[Offer], product: Option<&str>) -> Sharing 
 
 /// Where the label with the replicas is missing, but the node says that it shares: what it has, over its GPUs.
 fn replicas_by_count(labels: &Labels, offers: &[Offer], product: Option<&str>) -> Option<u32> {
-    let says_so = product.is_some_and(|product| product.ends_with("-SHARED"));
+    let says_so = product.is_some_and(|product| catalogue::normalise_product(product).shared);
     let shared = |offer: &&Offer| match resource::unit(&offer.resource) {
         Some(Unit::SharedGpu) => true,
         Some(Unit::Gpu) => says_so,
@@ -196,7 +189,7 @@ fn replicas_by_count(labels: &Labels, offers: &[Offer], product: Option<&str>) -
 }
 
 /// How many physical devices there are: what a label counts, else what the resources come to.
-fn physical(vendor: Vendor, labels: &Labels, offers: &[Offer], sharing: &Sharing) -> u32 {
+fn physical(vendor: Vendor, labels: &Labels, offers: &[Offer], sharing: &Sharing, product: Option<&str>) -> u32 {
     let of = |unit: fn(&Unit<'_>) -> bool| {
         let fitting = offers.iter().filter(|offer| resource::unit(&offer.resource).as_ref().is_some_and(unit));
         fitting.map(|offer| offer.capacity.max(offer.count)).fold(0, u32::saturating_add)
@@ -220,17 +213,20 @@ fn physical(vendor: Vendor, labels: &Labels, offers: &[Offer], sharing: &Sharing
             counted.or_else(hint).unwrap_or_else(|| units.div_ceil((*replicas).max(1)))
         }
         // The label counts slices here.
-        Sharing::MigSingle { profile } => hint().unwrap_or_else(|| counted.unwrap_or(units).div_ceil(most_of_one_gpu(profile))),
+        Sharing::MigSingle { profile } => hint().unwrap_or_else(|| counted.unwrap_or(units).div_ceil(most_of_one_gpu(profile, product))),
         Sharing::MigMixed => counted.or_else(hint).unwrap_or_else(|| least_for_slices(offers).max(1)),
         Sharing::MigInvalid => hint().or(counted).unwrap_or(1),
     }
 }
 
-/// Most slices of a profile that one GPU holds, by its compute slices. (Profiles with more memory than compute, such as
-/// `1g.20gb` of a GPU with 80 GB, fit less often: then too few GPUs are seen, never too many.)
-fn most_of_one_gpu(profile: &str) -> u32 {
+/// Most slices of a profile that one GPU holds; by its compute slices where the board is not known.
+fn most_of_one_gpu(profile: &str, product: Option<&str>) -> u32 {
+    let known = product.and_then(|product| {
+        let profiles = mig::profiles_of(product, catalogue::board_memory(product, None));
+        profiles.into_iter().find(|known| known.name == profile).map(|known| u32::from(known.max))
+    });
     let compute: u32 = profile.split_once('g').and_then(|(slices, _)| slices.parse().ok()).unwrap_or(7);
-    (7 / compute.clamp(1, 7)).max(1)
+    known.unwrap_or(7 / compute.clamp(1, 7)).max(1)
 }
 
 fn least_for_slices(offers: &[Offer]) -> u32 {
@@ -241,15 +237,13 @@ fn least_for_slices(offers: &[Offer]) -> u32 {
     compute.fold(0, u32::saturating_add).div_ceil(7)
 }
 
-/// Memory of one physical GPU. Under the single strategy the label tells the slice's, so there it is not known from it.
-fn memory(labels: &Labels, sharing: &Sharing) -> Option<Bytes> {
-    let hint = || number(labels, "karpenter.k8s.aws/instance-gpu-memory");
-    let whole = || number(labels, "nvidia.com/gpu.memory").filter(|&mib| mib > 0);
-    let mib = match sharing {
-        Sharing::MigSingle { .. } | Sharing::MigInvalid => hint(),
-        _ => whole().or_else(hint),
-    };
-    mib.map(|mib| Bytes::from_mib(mib.into()))
+/// Memory of one physical GPU. Under the single strategy the label tells a slice's; the catalogue knows the board's.
+fn memory(labels: &Labels, sharing: &Sharing, product: Option<&str>) -> Option<Bytes> {
+    let mib = |key: &str| number(labels, key).filter(|&mib| mib > 0).map(|mib| Bytes::from_mib(mib.into()));
+    let slices = matches!(sharing, Sharing::MigSingle { .. } | Sharing::MigInvalid);
+    let reported = mib("nvidia.com/gpu.memory").filter(|_| !slices);
+    let known = product.map_or(reported, |product| catalogue::board_memory(product, reported));
+    known.or_else(|| mib("karpenter.k8s.aws/instance-gpu-memory"))
 }
 
 /// The cloud, from the scheme of the provider id.

@@ -66,7 +66,7 @@ fn the_labels_of_a_node_say_how_its_gpus_are_shared_and_how_many_there_are() {
         "nvidia.com/gpu: '56'",
     );
     assert_eq!((single.gpus.len(), single.sharing), (8, Sharing::MigSingle { profile: "1g.10gb".into() }));
-    assert_ne!(single.gpu_memory, Some(Bytes::from_mib(9728)));
+    assert_eq!(single.gpu_memory, Some(Bytes::from_mib(81_920)), "the board's, from the catalogue");
 
     let invalid = node("nvidia.com/gpu.product: NVIDIA-A100-SXM4-80GB-MIG-INVALID, nvidia.com/gpu.count: '0'", "nvidia.com/gpu: '0'");
     assert_eq!((invalid.sharing, invalid.gpus.len()), (Sharing::MigInvalid, 1));
