@@ -277,13 +277,16 @@ fn mig_name(device: &str) -> Option<MigName> {
     Some(MigName { minor: minor.parse().ok()?, profile: format!("{slices}g.{memory}").into(), start: start.parse().ok() })
 }
 
+/// Where a physical device comes in the order of its node: its minor number, or its name where that tells none.
+type Seat = (u32, Name);
+
 /// The devices of one driver in one node.
 #[derive(Debug, Default)]
 struct Published {
     /// Physical devices, in order: by minor number where the name tells it, else by name.
-    physical: BTreeMap<(u32, Name), Physical>,
+    physical: BTreeMap<Seat, Physical>,
     /// Which physical device each name means, and which slice.
-    names: BTreeMap<(Name, Name), ((u32, Name), Option<Name>)>,
+    names: BTreeMap<(Name, Name), (Seat, Option<Name>)>,
 }
 
 #[derive(Debug, Default)]
@@ -350,7 +353,7 @@ impl Published {
         if self.slices() > 0 {
             node.sharing = Sharing::MigMixed;
         }
-        let order: BTreeMap<&(u32, Name), u16> = self.physical.keys().zip(0..).collect();
+        let order: BTreeMap<&Seat, u16> = self.physical.keys().zip(0..).collect();
         for ((pool, device), (key, profile)) in &self.names {
             if let Some(&gpu) = order.get(key) {
                 places.insert((driver.clone(), pool.clone(), device.clone()), Place { gpu, profile: profile.clone() });
