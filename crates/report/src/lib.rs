@@ -5,6 +5,7 @@
 //! - [`json`]: the document with a published schema.
 //! - [`csv`]: a line a finding.
 //! - [`markdown`]: for a pull request.
+//! - [`html`]: one self-contained page with pictures.
 //! - [`explain`]: the long form of a waste sign.
 //! - [`by`]: the views that a user may ask for.
 //! - [`words`]: how figures and names are written, for all of them.
@@ -12,6 +13,7 @@
 pub mod by;
 pub mod csv;
 pub mod explain;
+pub mod html;
 pub mod json;
 pub mod markdown;
 pub mod terminal;

@@ -13,7 +13,7 @@ use crate::{
     by::By,
     words::{self, clean},
 };
-pub(crate) use findings::is_new;
+pub(crate) use findings::{about, is_new};
 pub(crate) use funnel::{stages, unseen};
 use paper::{Ink, Paper};
 use plimsoll_decide::audit::{Audit, baseline::Comparison, money};
@@ -116,8 +116,9 @@ pub(crate) fn theoretical_note(money: &money::Sums) -> String {
 
 /// What is new, mended and unchanged since the baseline.
 pub(crate) fn since(comparison: &Comparison, currency: &str) -> String {
-    let cost =
-        comparison.cost_meanwhile.map_or_else(String::new, |cost| format!(", which have cost {} meanwhile", words::money(cost, currency)));
+    let cost = comparison
+        .cost_meanwhile
+        .map_or_else(String::new, |cost| format!("; the unchanged ones have cost {} meanwhile", words::money(cost, currency)));
     format!(
         "{} new, {} mended, {} unchanged since {}{cost}",
         words::count(comparison.new.len() as u64),
@@ -133,11 +134,16 @@ pub(crate) fn bill_note(money: &money::Sums) -> String {
     let Some(first) = money.unpriced_nodes.first() else {
         return if money.bill_month.is_some() { "a month for all GPU nodes" } else { "there are no GPU nodes" }.to_owned();
     };
+    // The part before the semicolon is the reason, the rest the remedy.
     let why = words::unpriced(&first.why);
+    let why = why.split(';').next().unwrap_or_default();
     let others = if money.unpriced_nodes.iter().any(|node| node.why != first.why) { ", and other reasons" } else { "" };
     match money.bill_month {
-        None => format!("no GPU node has a known price ({why}{others})"),
-        Some(_) => format!("a month, without {} of unknown price ({why}{others})", words::plural(unpriced as u64, "node")),
+        None => format!("no GPU node has a known price: {why}{others} (--prices FILE gives them)"),
+        Some(_) => format!(
+            "a month, without {} of unknown price: {why}{others} (--prices FILE gives them)",
+            words::plural(unpriced as u64, "node")
+        ),
     }
 }
 

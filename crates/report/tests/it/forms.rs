@@ -59,7 +59,7 @@ fn colour_changes_nothing_but_colour() {
 fn what_is_new_and_what_it_cost_meanwhile_is_said() {
     let comparison = sample::comparison();
     let text = table(&sample::audit(), &TableOptions { comparison: Some(&comparison), ..TableOptions::default() });
-    let says = "6 new, 1 mended, 1 unchanged since 2026-11-16 14:00 UTC, which have cost $5,398 meanwhile";
+    let says = "6 new, 1 mended, 1 unchanged since 2026-11-16 14:00 UTC; the unchanged ones have cost $5,398 meanwhile";
     assert!(text.contains("6 new, 1 mended, 1 unchanged since 2026-11-16 14:00 UTC"), "{text}");
     assert!(markdown::report(&sample::audit(), Some(&comparison)).contains(says));
     assert_eq!(text.matches("New: ").count(), 4);

@@ -3,4 +3,5 @@
 
 mod document;
 mod forms;
+mod page;
 mod sample;

@@ -131,7 +131,8 @@ fn hours() -> Vec<Hour> {
         .collect()
 }
 
-fn grid(pools: &[(&str, &str, usize, usize)]) -> Vec<GridNode> {
+/// Some nodes of each pool.
+pub fn grid(pools: &[(&str, &str, usize, usize)]) -> Vec<GridNode> {
     let mut grid = Vec::new();
     for (pool, model, nodes, gpus) in pools {
         for node in 0..*nodes {
@@ -153,7 +154,8 @@ fn grid(pools: &[(&str, &str, usize, usize)]) -> Vec<GridNode> {
     grid
 }
 
-fn scatter() -> Vec<Point> {
+/// Some workloads.
+pub fn scatter() -> Vec<Point> {
     (0..40_u32)
         .map(|n| Point {
             name: if n == 3 { "ml/<img src=x>".into() } else { format!("team-{}/model-{n}", n % 5) },
@@ -175,7 +177,7 @@ pub fn audit() -> Audit {
         window: Some(window()),
         counts: Counts { nodes: 52, gpu_nodes: 17, gpus: 136, pods: 1_611, gpu_pods: 96, workloads: 37 },
         funnel: Funnel {
-            paid: part(136.0, 341_523.2),
+            paid: part(136.0, 321_433.6),
             allocated: part(104.5, 262_420.4),
             in_use: part(41.25, 103_587.0),
             useful: part(19.75, 49_596.2),
