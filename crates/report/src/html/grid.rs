@@ -63,8 +63,8 @@ fn pools(grid: &[GridNode]) -> Vec<Pool<'_>> {
 pub(super) fn section(audit: &Audit) -> Markup {
     let grid = &audit.picture.grid;
     let size = match grid.len() {
-        0..=NAMED => "",
-        ..=CELLS => "small",
+        few if few <= NAMED => "",
+        many if many <= CELLS => "small",
         _ => "strip",
     };
     let pools = pools(grid);
