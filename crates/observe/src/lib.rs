@@ -6,7 +6,10 @@
 //! Start with [`kubernetes`], which gives a live fleet without evidence of use; the metrics sources fill that in.
 
 pub mod dcgm;
+mod engines;
 pub mod kubernetes;
+pub mod prometheus;
+pub mod scrape;
 pub mod snapshot;
 pub mod trace;
 

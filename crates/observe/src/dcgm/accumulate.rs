@@ -473,6 +473,11 @@ impl Accumulator {
         self.hours.add_waiting_seen(at);
     }
 
+    /// Who is who in the fleet.
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
     /// What was not used so far.
     #[must_use]
     pub fn dropped(&self) -> Dropped {
