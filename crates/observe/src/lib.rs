@@ -7,6 +7,7 @@
 
 pub mod dcgm;
 mod engines;
+pub mod example;
 pub mod kubernetes;
 pub mod prometheus;
 pub mod scrape;
