@@ -14,6 +14,9 @@ use std::{io::ErrorKind, path::PathBuf, time::Duration};
 /// Longest wait for a connection. A cluster behind a slow VPN answers within a second or two.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 
+/// How the API server's audit log names us.
+const USER_AGENT: &str = concat!("plimsoll/", env!("CARGO_PKG_VERSION"));
+
 /// Which cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConnectOptions {
@@ -42,6 +45,7 @@ pub async fn connect(options: &ConnectOptions) -> Result<Connection, ObserveErro
     config.connect_timeout = Some(CONNECT_MAX);
     // Retries are our own: they honour Retry-After.
     config.default_retry = false;
+    config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(USER_AGENT)));
     let url = config.cluster_url.to_string();
     let client = Client::try_from(config).map_err(|source| ObserveError::Credentials { url: url.clone(), source: Box::new(source) })?;
     match Reader::new(&client).get_once("/version").await {

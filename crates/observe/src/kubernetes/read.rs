@@ -175,6 +175,7 @@ async fn list_one(
     };
     let mut done = 0;
     for selector in selectors {
+        let before = done;
         let reached = reader
             .list(&path, selector, pages_max, |happening| match happening {
                 Happening::Page(items, total) => {
@@ -183,10 +184,10 @@ async fn list_one(
                         collector.add(read, &api_version, item);
                     }
                     done += items.len() as u64;
-                    progress(Step { stage: &stage, done, total });
+                    progress(Step { stage: &stage, done, total: total.map(|total| before + total) });
                 }
                 Happening::Restart => {
-                    done = 0;
+                    done = before;
                     lock(collector).restart(read);
                 }
             })

@@ -184,27 +184,41 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    /// The file is what people apply: it grants what the code reads, no more and no less, and no verb but get and list.
-    #[test]
-    fn the_role_grants_what_is_read() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/rbac.yaml");
-        let objects: Vec<serde_json::Value> = serde_saphyr::from_multiple(&std::fs::read_to_string(path).unwrap()).unwrap();
-        let role =
-            objects.iter().find(|object| object["kind"] == "ClusterRole" && object["metadata"]["name"] == "plimsoll-reader").unwrap();
+    fn manifest(name: &str) -> Vec<serde_json::Value> {
+        let path = format!("{}/../../deploy/{name}", env!("CARGO_MANIFEST_DIR"));
+        serde_saphyr::from_multiple(&std::fs::read_to_string(path).unwrap()).unwrap()
+    }
+
+    /// Group, resource and verb of every rule of the roles in a manifest.
+    fn granted(name: &str, kind: &str) -> BTreeSet<(String, String, String)> {
         let strings = |value: &serde_json::Value| -> Vec<String> { serde_json::from_value(value.clone()).unwrap() };
         let mut granted = BTreeSet::new();
-        for rule in role["rules"].as_array().unwrap() {
-            assert!(strings(&rule["verbs"]).iter().all(|verb| verb == "list"), "a verb that is not used: {rule}");
-            for group in strings(&rule["apiGroups"]) {
-                granted.extend(strings(&rule["resources"]).into_iter().map(|resource| (group.clone(), resource)));
+        for role in manifest(name).iter().filter(|object| object["kind"] == kind) {
+            for rule in role["rules"].as_array().unwrap() {
+                for group in strings(&rule["apiGroups"]) {
+                    for resource in strings(&rule["resources"]) {
+                        granted.extend(strings(&rule["verbs"]).into_iter().map(|verb| (group.clone(), resource.clone(), verb)));
+                    }
+                }
             }
         }
-        let read: BTreeSet<_> = READS.iter().map(|read| (read.group.to_owned(), read.resource.to_owned())).collect();
-        assert_eq!(granted, read);
-        for object in objects.iter().filter(|object| object["kind"].as_str().unwrap().ends_with("Role")) {
-            for rule in object["rules"].as_array().unwrap() {
-                assert!(strings(&rule["verbs"]).iter().all(|verb| verb == "list" || verb == "get"), "{rule}");
-            }
+        granted
+    }
+
+    fn rule(group: &str, resource: &str, verb: &str) -> (String, String, String) {
+        (group.to_owned(), resource.to_owned(), verb.to_owned())
+    }
+
+    /// The files are what people apply: they grant what the code does, no more and no less.
+    #[test]
+    fn the_roles_grant_what_is_read() {
+        let read: BTreeSet<_> = READS.iter().map(|read| rule(read.group, read.resource, "list")).collect();
+        assert_eq!(granted("rbac.yaml", "ClusterRole"), read);
+        assert_eq!(granted("rbac.yaml", "Role"), BTreeSet::new());
+        assert_eq!(granted("rbac-scrape.yaml", "Role"), [rule("", "pods/proxy", "get")].into());
+        assert_eq!(granted("rbac-prometheus.yaml", "Role"), [rule("", "services/proxy", "get")].into());
+        for optional in ["rbac-scrape.yaml", "rbac-prometheus.yaml"] {
+            assert_eq!(granted(optional, "ClusterRole"), BTreeSet::new());
         }
     }
 

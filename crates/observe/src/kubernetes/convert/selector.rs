@@ -13,6 +13,9 @@ const OF_ONE_POD: &[&str] = &[
     "apps.kubernetes.io/pod-index",
     "pod-template-hash",
     "pod-template-generation",
+    // Kubernetes 1.35 and later write the node's own onto each pod when it is bound.
+    "topology.kubernetes.io/region",
+    "topology.kubernetes.io/zone",
     "rollouts-pod-template-hash",
     "controller-revision-hash",
     "controller-uid",

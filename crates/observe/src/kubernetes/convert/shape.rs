@@ -37,7 +37,7 @@ pub fn shape(meta: &Meta, spec: &PodSpec, namespace: &str, claims: &Claims, of_n
         containers,
         node_selector: spec.node_selector.clone(),
         node_terms: node_terms(spec, of_node),
-        tolerations: spec.tolerations.iter().filter_map(toleration).collect(),
+        tolerations: spec.tolerations.iter().filter(|raw| !only_puts_off(raw)).filter_map(toleration).collect(),
         near: affinities(&spec.affinity.pod_affinity.required),
         apart: affinities(&spec.affinity.pod_anti_affinity.required),
         spread: spread(spec),
@@ -113,6 +113,13 @@ pub(crate) fn effect(name: &str) -> Option<Effect> {
         "NoExecute" => Some(Effect::NoExecute),
         _ => None,
     }
+}
+
+/// The API server gives every pod these two for 300 s: they put off an eviction, and let no pod in that would not get in
+/// anyhow (a node that is not ready has a `NoSchedule` taint too). Templates lack them; left out, pods and template are alike.
+fn only_puts_off(raw: &RawToleration) -> bool {
+    let key = raw.key.as_deref().unwrap_or_default();
+    raw.seconds.is_some() && matches!(key, "node.kubernetes.io/not-ready" | "node.kubernetes.io/unreachable")
 }
 
 /// A toleration; none for what we cannot compare (an operator or effect of a later Kubernetes), which then tolerates nothing.

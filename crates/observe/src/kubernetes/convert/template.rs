@@ -16,7 +16,7 @@ use crate::kubernetes::raw::{
 };
 use plimsoll_fleet::{
     Shape, Timestamp, resource,
-    workload::{Amount, RawQuantity, Run},
+    workload::{Amount, Autoscaler, RawQuantity, Run},
 };
 use serde::{
     Deserialize, Deserializer,
@@ -130,6 +130,7 @@ pub fn custom(api_version: &str, kind: &str, raw: &Custom, claims: &Claims) -> R
 
     workload.raw = found.quantities;
     workload.replicas = replicas(kind, spec);
+    workload.autoscaler = own_autoscaler(api_version, kind, &raw.metadata, spec);
     workload.run = ends(kind).then(|| run(spec, &raw.status.0));
     if kind == "Rollout" {
         let strategy = Strategy { kind: None, rolling_update: part(&spec["strategy"]["canary"]) };
@@ -247,6 +248,44 @@ fn makes_sense(name: &str, quantity: &Value) -> bool {
         "memory" => Quantity::bytes(&text).is_ok(),
         _ => Quantity::count(&text).is_ok(),
     }
+}
+
+/// What scales a kind that brings its own scaler: Knative always does, a RayCluster where it is told to.
+fn own_autoscaler(api_version: &str, kind: &str, meta: &Meta, spec: &Value) -> Option<Autoscaler> {
+    let named = |kind: &str, min, max, metric: &str| Autoscaler {
+        kind: kind.into(),
+        name: meta.name.clone(),
+        min,
+        max,
+        metrics: vec![metric.into()],
+    };
+    let knative = api_version.starts_with("serving.knative.dev/") && matches!(kind, "Service" | "Revision");
+    if knative {
+        let of_template = &spec["template"]["metadata"]["annotations"];
+        let said = |name: &str| {
+            let key = format!("autoscaling.knative.dev/{name}");
+            of_template[&key].as_str().map(str::to_owned).or_else(|| meta.annotations.get(key.as_str()).map(ToString::to_string))
+        };
+        let number =
+            |new: &str, old: &str| said(new).or_else(|| said(old)).and_then(|text| text.parse().ok()).filter(|&count: &u32| count > 0);
+        let metric = said("metric").unwrap_or_else(|| "concurrency".to_owned());
+        // No upper bound is Knative's default.
+        return Some(named(
+            "KnativePodAutoscaler",
+            number("min-scale", "minScale").unwrap_or(0),
+            number("max-scale", "maxScale").unwrap_or(u32::MAX),
+            &metric,
+        ));
+    }
+    if kind == "RayCluster" && spec["enableInTreeAutoscaling"] == true {
+        let groups = spec["workerGroupSpecs"].as_array().into_iter().flatten();
+        let sum = |name: &str| {
+            let total = groups.clone().filter_map(|group| group[name].as_u64()).fold(0, u64::saturating_add);
+            u32::try_from(total).unwrap_or(u32::MAX)
+        };
+        return Some(named("RayAutoscaler", sum("minReplicas"), sum("maxReplicas"), "logical resources"));
+    }
+    None
 }
 
 /// Kinds whose work ends.

@@ -265,6 +265,9 @@ pub struct RawToleration {
     pub value: Option<Name>,
     /// The effect; none: all.
     pub effect: Option<Name>,
+    /// How long it is tolerated (`NoExecute`), seconds; none: for ever.
+    #[serde(rename = "tolerationSeconds")]
+    pub seconds: Option<i64>,
 }
 
 /// A topology spread constraint.

@@ -7,6 +7,8 @@ use plimsoll_fleet::{
     pod::Ask,
     workload::{Amount, Rollout},
 };
+use proptest::prelude::*;
+use serde_json::{Value, json};
 
 fn fleet(yaml: &str) -> Fleet {
     let fleet = from_objects(&objects(yaml).unwrap(), Timestamp(1_800_000_000), Default::default());
@@ -228,8 +230,9 @@ apiVersion: ray.io/v1
 kind: RayCluster
 metadata: {name: ray, namespace: ns}
 spec:
+  enableInTreeAutoscaling: true
   headGroupSpec: {template: {spec: {containers: [{name: head}]}}}
-  workerGroupSpecs: [{replicas: 3, template: {spec: {containers: [{name: w, resources: {limits: {nvidia.com/gpu: '4'}}}]}}}]
+  workerGroupSpecs: [{replicas: 3, minReplicas: 1, maxReplicas: 9, template: {spec: {containers: [{name: w, resources: {limits: {nvidia.com/gpu: '4'}}}]}}}]
 ",
     );
     let find = |kind: &str| fleet.workloads.iter().find(|workload| &*workload.kind == kind).unwrap();
@@ -241,8 +244,22 @@ spec:
     assert_eq!(&*find("Notebook").raw[0].quantity, "0.5");
     let ray = find("RayCluster");
     assert_eq!(ray.replicas, Some(4));
+    assert_eq!(ray.autoscaler.as_ref().map(|scaler| (scaler.min, scaler.max)), Some((1, 9)));
     assert_eq!(fleet.shapes[ray.template.unwrap().index()].asks, [ask("nvidia.com/gpu", 4, false)]);
     assert!(!format!("{fleet:?}").contains("s3cret"));
+}
+
+#[test]
+fn a_knative_service_is_scaled_by_knative() {
+    let fleet = fleet(
+        "apiVersion: serving.knative.dev/v1
+kind: Service
+metadata: {name: m, namespace: ns}
+spec: {template: {metadata: {annotations: {autoscaling.knative.dev/max-scale: '3'}}, spec: {containers: [{image: x}]}}}
+",
+    );
+    let scaler = fleet.workloads[0].autoscaler.as_ref().unwrap();
+    assert_eq!((&*scaler.kind, scaler.min, scaler.max), ("KnativePodAutoscaler", 0, 3));
 }
 
 const DRA: &str = "apiVersion: resource.k8s.io/v1
@@ -379,4 +396,44 @@ spec: {{affinity: {{nodeAffinity: {{requiredDuringSchedulingIgnoredDuringExecuti
     assert_eq!((fleet.shapes.len(), fleet.pods.len()), (1, 2));
     assert!(fleet.pods.iter().all(|pod| pod.of_node));
     assert!(fleet.shapes[0].node_terms.is_empty());
+}
+
+/// Replaces the `at`-th value below `value`, counted depth first; tells how many are left to count.
+fn replace(value: &mut Value, at: usize, with: &Value) -> Result<(), usize> {
+    let Some(mut at) = at.checked_sub(1) else {
+        *value = with.clone();
+        return Ok(());
+    };
+    let children: Vec<&mut Value> = match value {
+        Value::Object(map) => map.values_mut().collect(),
+        Value::Array(list) => list.iter_mut().collect(),
+        _ => return Err(at),
+    };
+    for child in children {
+        match replace(child, at, with) {
+            Ok(()) => return Ok(()),
+            Err(left) => at = left,
+        }
+    }
+    Err(at)
+}
+
+proptest! {
+    /// Whatever stands where something else should: no panic, no reference into nowhere, and the other objects are still there.
+    #[test]
+    fn one_value_gone_wrong_spoils_at_most_its_object(which in 0_usize..64, at in 1_usize..80, with in prop_oneof![
+        Just(Value::Null), Just(json!(-1)), Just(json!(1e300)), Just(json!("")), Just(json!("999999999999999999999Ei")),
+        Just(json!([])), Just(json!([null])), Just(json!({})), Just(json!({"name": {"name": 7}})), Just(json!(true)), "\\PC{0,9}".prop_map(Value::from),
+    ]) {
+        let yaml = format!("{SERVING}{DRA}{}", NODE.replace("LABELS", "nvidia.com/gpu.count: '2'").replace("RESOURCES", "nvidia.com/gpu: '2'"));
+        let mut all: Vec<Value> = objects(&yaml).unwrap().iter().map(|object| serde_json::from_str(object.get()).unwrap()).collect();
+        let which = which % all.len();
+        let _ = replace(&mut all[which], at, &with);
+        let raw: Vec<_> = all.iter().map(|object| serde_json::value::to_raw_value(object).unwrap()).collect();
+        let fleet = from_objects(&raw, Timestamp(0), Default::default());
+        prop_assert!(fleet.check().is_ok());
+        // Pods of a node that is gone go with it.
+        prop_assert!(fleet.pods.len() >= 2 || fleet.nodes.iter().all(|node| &*node.name != "a"));
+        prop_assert!(fleet.unseen.len() <= 2);
+    }
 }
