@@ -14,3 +14,5 @@ pub mod bound;
 pub mod class;
 pub mod pack;
 pub mod team;
+#[cfg(test)]
+pub(crate) mod testing;

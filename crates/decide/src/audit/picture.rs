@@ -149,11 +149,10 @@ fn week(hours: &[Hour]) -> Vec<Option<f64>> {
 fn scatter(view: &View<'_>) -> Vec<Point> {
     let mut points: Vec<Point> = view
         .holders()
-        .into_iter()
         .filter_map(|(holder, pods)| {
             let (mut weight, mut compute, mut useful) = (0.0, 0.0, true);
             let (mut memory, mut devices) = (0.0, 0_u32);
-            for &pod in &pods {
+            for &pod in pods {
                 let Work { running, useful: works } = work::of_pod(view, pod, Work::default());
                 if let Some(share) = works.or(running) {
                     let gpus = view.held[pod.index()].gpus();

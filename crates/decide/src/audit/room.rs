@@ -1,37 +1,103 @@
 //! What is free on a node, as the scheduler counts it.
 
 use super::view::View;
-use plimsoll_fleet::{Bytes, MilliCpu, Node, NodeId, Shape};
+use plimsoll_fleet::{Bytes, MilliCpu, MilliGpu, Name, Node, NodeId, Shape, holding, pod::Ask};
 
-/// Free on a node: allocatable less the requests of the pods bound to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
+/// What is free on a node.
+#[derive(Debug, Clone, Default)]
+pub struct Room<'a> {
     /// CPU.
     pub cpu: MilliCpu,
     /// Memory.
     pub memory: Bytes,
-    /// Pods.
+    /// How many more pods it takes.
     pub pods: u32,
+    /// Units of each accelerator resource.
+    pub units: Vec<(&'a Name, u32)>,
+    /// Physical GPUs that nobody holds and that pods could ask for.
+    pub gpus: MilliGpu,
 }
 
-/// What is free on `node`.
-#[must_use]
-pub fn room(view: &View<'_>, node: NodeId) -> Room {
-    let here = view.node(node);
-    let shapes = || view.pods_on(node).iter().map(|&pod| view.shape(pod));
-    Room {
-        cpu: here.cpu.less(shapes().map(|shape| shape.cpu).sum()),
-        memory: here.memory.less(shapes().map(|shape| shape.memory).sum()),
-        pods: here.max_pods.saturating_sub(view.pods_on(node).len() as u32),
+/// What a pod lacks on a node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lack {
+    /// CPU.
+    pub cpu: bool,
+    /// Memory.
+    pub memory: bool,
+    /// A place among the pods.
+    pub pods: bool,
+    /// Accelerators.
+    pub gpus: bool,
+}
+
+impl Room<'_> {
+    /// Free units of a resource.
+    #[must_use]
+    pub fn units_of(&self, resource: &str) -> u32 {
+        self.units.iter().filter(|(name, _)| &***name == resource).map(|(_, free)| free).sum()
     }
+
+    /// What a pod of `shape` lacks here; none of it: it fits, by what is counted.
+    #[must_use]
+    pub fn lacks(&self, shape: &Shape) -> Lack {
+        Lack {
+            cpu: shape.cpu > self.cpu,
+            memory: shape.memory > self.memory,
+            pods: self.pods == 0,
+            gpus: shape.asks.iter().any(|ask| ask.count > self.units_of(&ask.resource)),
+        }
+    }
+
+    /// Does a pod of `shape` fit, by what is counted?
+    #[must_use]
+    pub fn fits(&self, shape: &Shape) -> bool {
+        self.lacks(shape) == Lack::default()
+    }
+}
+
+/// What is free on every node, by its place.
+pub(super) fn rooms<'a>(view: &View<'a>) -> Vec<Room<'a>> {
+    view.fleet.nodes().map(|(id, _)| of(view, id)).collect()
+}
+
+fn of<'a>(view: &View<'a>, id: NodeId) -> Room<'a> {
+    let node = view.node(id);
+    let mut room = Room { cpu: node.cpu, memory: node.memory, pods: node.max_pods, units: Vec::new(), gpus: MilliGpu::ZERO };
+    for offer in &node.offers {
+        match room.units.iter_mut().find(|(name, _)| **name == offer.resource) {
+            Some((_, free)) => *free += offer.count,
+            None => room.units.push((&offer.resource, offer.count)),
+        }
+    }
+    let mut held = MilliGpu::ZERO;
+    for &pod in view.pods_on(id) {
+        let shape = view.shape(pod);
+        room.cpu = room.cpu.less(shape.cpu);
+        room.memory = room.memory.less(shape.memory);
+        room.pods = room.pods.saturating_sub(1);
+        held += view.held[pod.index()];
+        for ask in &shape.asks {
+            if let Some((_, free)) = room.units.iter_mut().find(|(name, _)| **name == ask.resource) {
+                *free = free.saturating_sub(ask.count);
+            }
+        }
+    }
+    let askable: MilliGpu = room.units.iter().map(|&(name, free)| units(name, free, node)).sum();
+    room.gpus = MilliGpu::whole(node.gpus.len() as u32).less(held).min(askable);
+    room
+}
+
+/// `count` units of a resource of `node`, in GPUs.
+pub(super) fn units(resource: &Name, count: u32, node: &Node) -> MilliGpu {
+    let one = holding::unit_size(&Ask { resource: resource.clone(), count: 1, dra: false }, node);
+    MilliGpu(one.0.saturating_mul(count.into()))
 }
 
 /// Units of `resource` that are free on `node`.
 #[must_use]
 pub fn free_units(view: &View<'_>, node: NodeId, resource: &str) -> u32 {
-    let asks = view.pods_on(node).iter().flat_map(|&pod| &view.shape(pod).asks);
-    let held: u32 = asks.filter(|ask| &*ask.resource == resource).map(|ask| ask.count).sum();
-    view.node(node).offered(resource).saturating_sub(held)
+    view.room(node).units_of(resource)
 }
 
 /// Could one more pod of `shape` be placed on `node` now: labels, taints, accelerators, CPU, memory and pod count?
@@ -39,13 +105,5 @@ pub fn free_units(view: &View<'_>, node: NodeId, resource: &str) -> u32 {
 #[must_use]
 pub fn fits(view: &View<'_>, shape: &Shape, node: NodeId) -> bool {
     let here: &Node = view.node(node);
-    let offered = shape.asks.iter().all(|ask| here.offered(&ask.resource) >= ask.count);
-    if !offered || !here.takes_pods() || !shape.may_go(here) {
-        return false;
-    }
-    let room = room(view, node);
-    room.pods > 0
-        && room.cpu >= shape.cpu
-        && room.memory >= shape.memory
-        && shape.asks.iter().all(|ask| free_units(view, node, &ask.resource) >= ask.count)
+    here.takes_pods() && view.room(node).fits(shape) && shape.may_go(here)
 }

@@ -2,8 +2,13 @@
 
 use super::{
     finding::{Confidence, Fact, Finding, Fix, Subject, Waste},
+    room::{self, Room},
     settings::{FAIR_EVIDENCE, GOOD_EVIDENCE, LEAST_EVIDENCE, Settings},
-    signs::Sign,
+    signs::{
+        Sign,
+        diagnosis::{self, Diagnosis},
+        strands::{self, Strand},
+    },
 };
 use crate::{
     class::{self, Known},
@@ -16,6 +21,7 @@ use plimsoll_fleet::{
     holding,
     price::{NodePrice, PriceBook, Unpriced},
 };
+use std::sync::OnceLock;
 
 /// The fleet with its indexes, prices, classes and teams.
 #[derive(Debug)]
@@ -36,6 +42,10 @@ pub struct View<'a> {
     classes: Vec<Known>,
     teams: Vec<Option<&'a Name>>,
     namespaces: Teams<'a>,
+    holders: Vec<(Holder, Vec<PodId>)>,
+    diagnoses: Vec<Option<Diagnosis>>,
+    rooms: OnceLock<Vec<Room<'a>>>,
+    strands: OnceLock<Vec<Strand>>,
 }
 
 /// Lists by a dense key, in two flat vectors.
@@ -63,6 +73,13 @@ impl<T: Copy + Default> Groups<T> {
         Self { starts, items }
     }
 
+    /// Puts each list in order, so that nothing depends on the order of the fleet's lists.
+    fn sort_by(&mut self, order: impl Fn(&T, &T) -> std::cmp::Ordering) {
+        for bounds in self.starts.windows(2) {
+            self.items[bounds[0] as usize..bounds[1] as usize].sort_by(&order);
+        }
+    }
+
     fn of(&self, key: usize) -> &[T] {
         &self.items[self.starts[key] as usize..self.starts[key + 1] as usize]
     }
@@ -83,14 +100,17 @@ impl<'a> View<'a> {
     pub fn new(fleet: &'a Fleet, prices: &PriceBook, settings: &'a Settings) -> Self {
         let pods = || fleet.pods.iter().enumerate();
         let evidence = &fleet.evidence;
-        let pods_on = Groups::new(
+        let mut pods_on = Groups::new(
             fleet.nodes.len(),
             pods().filter(|(_, pod)| pod.holds()).filter_map(|(id, pod)| Some((pod.node?.index(), PodId(id as u32)))),
         );
-        let pods_of = Groups::new(
+        let mut pods_of = Groups::new(
             fleet.workloads.len(),
             pods().filter(|(_, pod)| pod.holds() || pod.waits()).filter_map(|(id, pod)| Some((pod.workload?.index(), PodId(id as u32)))),
         );
+        let name = |id: &PodId| (&fleet.pods[id.index()].name, &fleet.pods[id.index()].namespace);
+        pods_on.sort_by(|a, b| name(a).cmp(&name(b)));
+        pods_of.sort_by(|a, b| name(a).cmp(&name(b)));
         let labels = settings.team_labels.iter().map(String::as_str).chain(team::LABELS).collect();
         let namespaces = Teams::new(fleet, labels);
         let shape_of = |id: usize, workload: &Workload| class::shape_of(fleet, workload, pods_of.of(id).first().copied());
@@ -101,7 +121,7 @@ impl<'a> View<'a> {
             .enumerate()
             .map(|(id, workload)| namespaces.of_workload(workload, shape_of(id, workload).map(|shape| &shape.labels)))
             .collect();
-        Self {
+        let mut view = Self {
             prices: fleet.nodes.iter().map(|node| prices.price(node)).collect(),
             held: fleet.pods.iter().map(|pod| holding::held(fleet, pod)).collect(),
             usage_of_pod: Groups::new(fleet.pods.len(), (0..).zip(&evidence.pods).map(|(id, usage)| (usage.pod.index(), id))),
@@ -114,7 +134,14 @@ impl<'a> View<'a> {
             namespaces,
             fleet,
             settings,
-        }
+            holders: Vec::new(),
+            diagnoses: Vec::new(),
+            rooms: OnceLock::new(),
+            strands: OnceLock::new(),
+        };
+        view.holders = holders(&view);
+        view.diagnoses = diagnosis::all(&view);
+        view
     }
 
     /// The pod.
@@ -135,13 +162,13 @@ impl<'a> View<'a> {
         self.fleet.shape(self.pod(id))
     }
 
-    /// The pods that hold something on a node.
+    /// The pods that hold something on a node, by name.
     #[must_use]
     pub fn pods_on(&self, node: NodeId) -> &[PodId] {
         self.pods_on.of(node.index())
     }
 
-    /// The pods of a workload that hold or wait.
+    /// The pods of a workload that hold or wait, by name.
     #[must_use]
     pub fn pods_of(&self, workload: WorkloadId) -> &[PodId] {
         self.pods_of.of(workload.index())
@@ -166,11 +193,12 @@ impl<'a> View<'a> {
     /// Several devices are pooled. `None`: not seen, or not attributable.
     #[must_use]
     pub fn seen(&self, pod: PodId, metric: Metric) -> Option<Sketch> {
+        let mut sketches = self.own_usage_of(pod).filter_map(|usage| usage.metrics.get(metric));
+        let first = sketches.next()?;
+        let Some(second) = sketches.next() else { return Some(first.clone()) };
         let mut pooled = SketchBuilder::new();
-        for usage in self.usage_of(pod).filter(|usage| usage.attribution != Attribution::DeviceCopy) {
-            if let Some(sketch) = usage.metrics.get(metric) {
-                pooled.merge(sketch);
-            }
+        for sketch in [first, second].into_iter().chain(sketches) {
+            pooled.merge(sketch);
         }
         pooled.finish()
     }
@@ -302,16 +330,55 @@ impl<'a> View<'a> {
         each.filter(|each| !each.is_empty()).map(|each| each.into_iter().sum())
     }
 
-    /// The workloads and pods without owner that hold GPUs, with their holding pods, in order of subject.
+    /// The workloads and pods without owner that hold GPUs, with their holding pods; both in order of name.
+    pub fn holders(&self) -> impl Iterator<Item = (Holder, &[PodId])> {
+        self.holders.iter().map(|(holder, pods)| (*holder, &pods[..]))
+    }
+
+    /// What the metrics say of a pod that holds GPUs; none: it holds none.
     #[must_use]
-    pub fn holders(&self) -> Vec<(Holder, Vec<PodId>)> {
-        let mut holders = std::collections::BTreeMap::<Holder, Vec<PodId>>::new();
-        for (id, pod) in self.fleet.pods() {
-            if pod.holds() && !self.held[id.index()].is_zero() {
-                holders.entry(self.holder(id)).or_default().push(id);
-            }
+    pub fn diagnosis(&self, pod: PodId) -> Option<Diagnosis> {
+        self.diagnoses[pod.index()]
+    }
+
+    /// What is free on a node.
+    #[must_use]
+    pub fn room(&self, node: NodeId) -> &Room<'a> {
+        &self.rooms.get_or_init(|| room::rooms(self))[node.index()]
+    }
+
+    /// The free GPUs that no pod of this fleet can use where they are, and what is in the way.
+    #[must_use]
+    pub fn strands(&self) -> &[Strand] {
+        self.strands.get_or_init(|| strands::strands(self))
+    }
+
+    /// What was seen of a pod's devices and is the pod's own (no device copies).
+    pub fn own_usage_of(&self, pod: PodId) -> impl Iterator<Item = &'a PodUsage> + '_ {
+        self.usage_of(pod).filter(|usage| usage.attribution != Attribution::DeviceCopy)
+    }
+
+    /// The mean of a pod's own figures of a metric over all its devices, with the number of samples. `None`: not seen.
+    #[must_use]
+    pub fn mean(&self, pod: PodId, metric: Metric) -> Option<(f64, u64)> {
+        let (mut sum, mut count) = (0.0, 0_u64);
+        for sketch in self.own_usage_of(pod).filter_map(|usage| usage.metrics.get(metric)) {
+            sum += sketch.sum();
+            count += u64::from(sketch.count());
         }
-        holders.into_iter().collect()
+        (count > 0).then(|| (sum / count as f64, count))
+    }
+
+    /// Was a metric seen on every device of a pod that anything was seen of? A figure of some of them says nothing of the others.
+    #[must_use]
+    pub fn sees_all(&self, pod: PodId, metric: Metric) -> bool {
+        self.own_usage_of(pod).all(|usage| usage.metrics.get(metric).is_some())
+    }
+
+    /// The greatest figure of `q`-quantiles of a pod's own figures of a metric over its devices. `None`: not seen.
+    #[must_use]
+    pub fn greatest(&self, pod: PodId, metric: Metric, q: f64) -> Option<f64> {
+        self.own_usage_of(pod).filter_map(|usage| Some(usage.metrics.get(metric)?.quantile(q))).max_by(f64::total_cmp)
     }
 
     /// The whole of what `pods` hold, as waste.
@@ -365,6 +432,26 @@ impl<'a> View<'a> {
             accepted: None,
         }
     }
+}
+
+/// The pods that hold GPUs, by who owns them; both in order of name, so that nothing depends on the order of the lists.
+fn holders(view: &View<'_>) -> Vec<(Holder, Vec<PodId>)> {
+    let holds = |id: PodId| view.pod(id).holds() && !view.held[id.index()].is_zero();
+    let owned = view.fleet.workloads().map(|(id, _)| {
+        let pods: Vec<PodId> = view.pods_of(id).iter().copied().filter(|&pod| holds(pod)).collect();
+        (Holder::Workload(id), pods)
+    });
+    let bare = view.fleet.pods().filter(|(id, pod)| pod.workload.is_none() && holds(*id)).map(|(id, _)| (Holder::Pod(id), vec![id]));
+    let mut holders: Vec<(Holder, Vec<PodId>)> = owned.chain(bare).filter(|(_, pods)| !pods.is_empty()).collect();
+    let name = |holder: Holder| match holder {
+        Holder::Workload(id) => {
+            let workload = &view.fleet.workloads[id.index()];
+            (&workload.namespace, &workload.name, &*workload.kind)
+        }
+        Holder::Pod(id) => (&view.pod(id).namespace, &view.pod(id).name, "Pod"),
+    };
+    holders.sort_by(|a, b| name(a.0).cmp(&name(b.0)));
+    holders
 }
 
 /// What a sign has to say of a subject; [`View`] adds owner, class and price.

@@ -40,7 +40,7 @@ fn find(view: &View<'_>) -> Vec<Finding> {
         let why = blind::Dark::NoMetrics;
         findings.push(view.finding(&SIGN, subject, None, None, judged(view, why.says(nowhere), why.remedy())));
     }
-    findings.extend(view.holders().into_iter().filter_map(|(holder, pods)| {
+    findings.extend(view.holders().filter_map(|(holder, pods)| {
         let unnamed = pods.iter().filter(|&&pod| unnamed(view, pod)).count();
         (unnamed > 0).then(|| {
             let pods = if unnamed == 1 {

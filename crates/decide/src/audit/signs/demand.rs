@@ -28,7 +28,7 @@ pub(super) struct Demand {
 pub(super) fn demand(view: &View<'_>, pods: &[PodId]) -> Option<Demand> {
     let mut demand = Demand { seen: 0, needed: 0, peak: 0.0, usual: 0.0, span: Seconds(u64::MAX), evidence: Vec::new() };
     for &pod in pods {
-        let (metric, compute) = view.useful(pod).or_else(|| view.running(pod))?;
+        let (metric, compute) = load(view, pod)?;
         let cache: Vec<&Sketch> = view.engines_of(pod).filter_map(|engine| engine.kv_used.as_ref()).collect();
         let most = |quantile: f64| cache.iter().map(|sketch| sketch.quantile(quantile)).fold(compute.quantile(quantile), f64::max).min(1.0);
         demand.seen += 1;
@@ -41,6 +41,15 @@ pub(super) fn demand(view: &View<'_>, pods: &[PodId]) -> Option<Demand> {
     }
     demand.needed = (demand.peak / FULL).ceil().max(1.0) as u32;
     (demand.seen > 0).then_some(demand)
+}
+
+/// The busiest, by mean, of SM, tensor and DRAM activity. For what is not collected engine activity stands in, their upper
+/// bound: less seen must never look like less load. None: not even that was seen.
+fn load(view: &View<'_>, pod: PodId) -> Option<(Metric, Sketch)> {
+    let seen = |metric| Some((metric, view.seen(pod, metric).filter(|_| view.sees_all(pod, metric))?));
+    let bounded = |metric| seen(metric).or_else(|| seen(Metric::EngineActive));
+    let known = [bounded(Metric::SmActive)?, bounded(Metric::DramActive)?];
+    known.into_iter().chain(seen(Metric::TensorActive)).max_by(|a, b| a.1.mean().total_cmp(&b.1.mean()))
 }
 
 fn facts(view: &View<'_>, metric: Metric, compute: &Sketch, cache: &[&Sketch]) -> Vec<Fact> {

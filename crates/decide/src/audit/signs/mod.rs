@@ -1,26 +1,48 @@
 //! Waste signs: a file each. To add one, write its file, name it in [`ALL`], and plant it in the example fleet.
 //!
-//! Signs about use are exclusive where they contradict each other ([`diagnosis`]); the others stand for themselves.
+//! Signs about use are exclusive where they contradict each other ([`diagnosis`]), and so are those about free GPUs that
+//! cannot be used ([`strands`]); the others stand for themselves. Shared by all: `fix` (commands that mend) and `words` (how
+//! figures read).
 
-mod blind_spot;
 mod command;
 mod demand;
+pub mod diagnosis;
+mod fix;
+mod starved;
+pub mod strands;
+mod words;
+
+mod blind_spot;
+mod cpu_pod_on_gpu_node;
+mod cpu_starved_gpu;
 mod empty_gpu_node;
 mod fractional_request;
+mod held_by_crash_loop;
 mod idle_gpu;
+mod low_compute;
+mod memory_full_compute_idle;
+mod memory_starved_gpu;
 mod mig_invalid;
 mod mig_layout_mismatch;
+mod misleading_utilisation;
 mod missing_probes;
+mod missing_toleration_or_selector;
 mod more_than_one_shared_replica;
 mod no_autoscaling;
 mod no_cleanup;
 mod no_deadline;
 mod no_owner;
+mod pending_beside_free;
 mod replicas_beyond_demand;
 mod rolling_update_deadlock;
 mod scale_down_blocker;
 mod single_replica_online;
+mod stranded_gpu;
 mod time_slice_in_production;
+mod untainted_gpu_node;
+
+#[cfg(test)]
+mod tests;
 
 use super::{finding::Finding, view::View};
 
@@ -53,22 +75,33 @@ pub struct Sign {
 /// Every sign, in order of name.
 pub static ALL: &[&Sign] = &[
     &blind_spot::SIGN,
+    &cpu_pod_on_gpu_node::SIGN,
+    &cpu_starved_gpu::SIGN,
     &empty_gpu_node::SIGN,
     &fractional_request::SIGN,
+    &held_by_crash_loop::SIGN,
     &idle_gpu::SIGN,
+    &low_compute::SIGN,
+    &memory_full_compute_idle::SIGN,
+    &memory_starved_gpu::SIGN,
     &mig_invalid::SIGN,
     &mig_layout_mismatch::SIGN,
+    &misleading_utilisation::SIGN,
     &missing_probes::SIGN,
+    &missing_toleration_or_selector::SIGN,
     &more_than_one_shared_replica::SIGN,
     &no_autoscaling::SIGN,
     &no_cleanup::SIGN,
     &no_deadline::SIGN,
     &no_owner::SIGN,
+    &pending_beside_free::SIGN,
     &replicas_beyond_demand::SIGN,
     &rolling_update_deadlock::SIGN,
     &scale_down_blocker::SIGN,
     &single_replica_online::SIGN,
+    &stranded_gpu::SIGN,
     &time_slice_in_production::SIGN,
+    &untainted_gpu_node::SIGN,
 ];
 
 /// The sign of that name.

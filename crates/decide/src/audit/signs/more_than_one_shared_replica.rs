@@ -26,7 +26,6 @@ failRequestsGreaterThanOne: true in the device plugin's config so that nobody fa
 
 fn find(view: &View<'_>) -> Vec<Finding> {
     view.holders()
-        .into_iter()
         .filter_map(|(holder, pods)| {
             let wrong: Vec<(PodId, u32)> = pods.iter().filter_map(|&pod| Some((pod, asked(view, pod)?))).collect();
             let &(_, count) = wrong.first()?;

@@ -19,9 +19,10 @@ pub(super) static SIGN: Sign = Sign {
 Demand on an endpoint follows the day and the week; a fixed number of replicas is sized for its
 peak and pays for it through every night.
 
-Seen: two or more replicas that ask for accelerators, of class online, and no HorizontalPodAutoscaler
-or KEDA ScaledObject points at the workload. Where the load was seen and is steady (its median is
-near its 95th percentile), nothing is said. Without metrics of the load the confidence is lower.
+Seen: two or more replicas that ask for accelerators, of class online, and no
+HorizontalPodAutoscaler or KEDA ScaledObject points at the workload. Where the load was seen and
+is steady (its median is near its 95th percentile), nothing is said. Without metrics of the load
+the confidence is lower.
 
 Costs: none here. What an autoscaler would save is in replicas-beyond-demand.
 
@@ -55,9 +56,9 @@ fn find(view: &View<'_>) -> Vec<Finding> {
                         "{replicas} replicas at all hours, while the load fills {:.1} of them at its median and {:.1} at its peak",
                         demand.usual, demand.peak
                     ),
-                    view.confidence(demand.span).max(Confidence::Low),
+                    view.confidence(demand.span),
                 ),
-                None => (format!("{replicas} replicas at all hours; how its load varies was not seen"), Confidence::Low),
+                None => (format!("{replicas} replicas at all hours; how its load varies was not seen"), Confidence::TooLittle),
             };
             let mut evidence = vec![view.read("HorizontalPodAutoscaler.spec.scaleTargetRef", "none names it")];
             evidence.extend(demand.map(|demand| demand.evidence).unwrap_or_default());

@@ -23,7 +23,6 @@ Mend: label the namespace: everything in it has an owner at once.",
 
 fn find(view: &View<'_>) -> Vec<Finding> {
     view.holders()
-        .into_iter()
         .filter(|(holder, _)| view.team(*holder).is_none())
         .map(|(holder, pods)| {
             let subject = view.subject(holder);

@@ -32,7 +32,6 @@ const NOT_PRODUCTION: [&str; 7] = ["dev", "development", "test", "testing", "sta
 
 fn find(view: &View<'_>) -> Vec<Finding> {
     view.holders()
-        .into_iter()
         .filter_map(|(holder, pods)| {
             let sliced: Vec<(PodId, u32)> = pods.iter().filter_map(|&pod| Some((pod, replicas(view, pod)?))).collect();
             let &(first, replicas) = sliced.first()?;
