@@ -335,3 +335,105 @@ fn tell(
     });
     fleet.unseen.append(&mut unseen);
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use axum::{Router, extract::Request, http::StatusCode, response::IntoResponse};
+    use plimsoll_fleet::{
+        Metric, Node, ShapeId,
+        node::Gpu,
+        pod::{Ask, Container},
+        resource::Vendor,
+    };
+
+    fn fleet() -> Fleet {
+        let node = |name: &str| Node { name: name.into(), gpus: vec![Gpu::default()], vendor: Some(Vendor::Nvidia), ..Node::default() };
+        let asks = vec![Ask { resource: "nvidia.com/gpu".into(), count: 1, dra: false }];
+        let image = |image: &str| vec![Container { image: image.into(), ..Container::default() }];
+        let exporter = Shape { labels: [("app".into(), "nvidia-dcgm-exporter".into())].into(), ..Shape::default() };
+        let engine = Shape { asks, containers: image("vllm/vllm-openai:v0.11"), ..Shape::default() };
+        let pod = |namespace: &str, name: &str, shape, node| Pod {
+            namespace: namespace.into(),
+            name: name.into(),
+            shape: ShapeId(shape),
+            node: Some(NodeId(node)),
+            phase: Phase::Running,
+            created: Some(Timestamp(0)),
+            of_node: shape == 0,
+            ..Pod::default()
+        };
+        let nodes = ["a", "b", "c"].map(node).to_vec();
+        let pods = vec![pod("gpu", "e-a", 0, 0), pod("gpu", "e-b", 0, 1), pod("gpu", "e-c", 0, 2), pod("ml", "llm", 1, 0)];
+        Fleet { nodes, shapes: vec![exporter, engine], pods, ..Fleet::default() }
+    }
+
+    /// An API server with three exporters (one dead, one that writes percent under the new name) and an engine.
+    async fn answer(request: Request) -> axum::response::Response {
+        assert_eq!(request.method(), "GET");
+        let body = match request.uri().path() {
+            "/api/v1/namespaces/gpu/pods" => {
+                let pod = |name: &str| {
+                    format!(
+                        r#"{{"metadata":{{"name":"{name}"}},"spec":{{"containers":[{{"name":"e","ports":[{{"name":"metrics","containerPort":9401}}]}}]}}}}"#
+                    )
+                };
+                format!(r#"{{"kind":"PodList","apiVersion":"v1","metadata":{{}},"items":[{}]}}"#, ["e-a", "e-b", "e-c"].map(pod).join(","))
+            }
+            "/api/v1/namespaces/ml/pods" => {
+                let pod = r#"{"metadata":{"name":"llm","annotations":{"prometheus.io/port":"9000","prometheus.io/path":"/../secrets"}},"spec":{"containers":[]}}"#;
+                format!(r#"{{"kind":"PodList","apiVersion":"v1","metadata":{{}},"items":[{pod}]}}"#)
+            }
+            "/api/v1/namespaces/gpu/pods/e-a:9401/proxy/metrics" => concat!(
+                "A title\n# HELP DCGM_FI_DEV_GPU_UTIL GPU utilization (in %).\n",
+                "DCGM_FI_DEV_GPU_UTIL{gpu=\"0\",UUID=\"GPU-a\",Hostname=\"e-a\",container=\"c\",namespace=\"ml\",pod=\"llm\"} 80\n",
+                "DCGM_FI_DEV_FB_USED{gpu=\"0\",UUID=\"GPU-a\",Hostname=\"e-a\",namespace=\"ml\",pod=\"llm\"} 1000\n",
+                "DCGM_FI_DEV_FB_FREE{gpu=\"0\",UUID=\"GPU-a\",Hostname=\"e-a\",namespace=\"ml\",pod=\"llm\"} 39000\n",
+                "DCGM_FI_DEV_FB_RESERVED{gpu=\"0\",UUID=\"GPU-a\",Hostname=\"e-a\",namespace=\"ml\",pod=\"llm\"} 960\n",
+            )
+            .to_owned(),
+            "/api/v1/namespaces/gpu/pods/e-b:9401/proxy/metrics" => {
+                "DCGM_FI_DEV_GPU_UTIL_RATIO{gpu=\"0\",UUID=\"GPU-b\",hostname=\"e-b\"} 50\n".to_owned()
+            }
+            "/api/v1/namespaces/ml/pods/llm:9000/proxy/metrics" => "vllm:num_requests_running{engine=\"0\"} 4\n".to_owned(),
+            _ => return (StatusCode::SERVICE_UNAVAILABLE, "no endpoints").into_response(),
+        };
+        body.into_response()
+    }
+
+    async fn client(app: Router) -> Client {
+        crate::install_crypto();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Client::try_from(kube::Config::new(format!("http://{address}").parse().unwrap())).unwrap()
+    }
+
+    #[tokio::test]
+    async fn exporters_and_engines_are_read_through_the_api_server_and_the_dead_are_named() {
+        let mut fleet = fleet();
+        let client = client(Router::new().fallback(answer)).await;
+        scrape(client, &mut fleet, Duration::from_secs(1), Duration::from_secs(1), &|_| {}).await.unwrap();
+        fleet.check().unwrap();
+        let util = |index: usize| fleet.evidence.devices[index].metrics.get(Metric::GpuUtil).unwrap();
+        assert_eq!((fleet.evidence.devices.len(), util(0).count(), util(0).max(), util(1).max()), (2, 2, 0.8, 0.5));
+        assert_eq!(fleet.nodes[0].gpu_memory, Some(plimsoll_fleet::Bytes::from_mib(40_960)));
+        assert_eq!((fleet.evidence.pods.len(), fleet.evidence.pods[0].pod), (1, PodId(3)));
+        assert_eq!(fleet.evidence.engines[0].running.as_ref().unwrap().max(), 4.0);
+        assert!(fleet.unseen.iter().any(|unseen| unseen.kind == UnseenKind::Partial && &*unseen.subject == "node c"), "{:?}", fleet.unseen);
+        assert!(fleet.unseen.iter().any(|unseen| unseen.kind == UnseenKind::ShortEvidence));
+        assert_eq!(fleet.evidence.source, MetricsSource::Scrape);
+    }
+
+    #[tokio::test]
+    async fn no_exporter_and_none_that_answers_are_told_apart() {
+        let dead = client(Router::new().fallback(async || StatusCode::FORBIDDEN)).await;
+        let brief = Duration::from_millis(10);
+        let error = scrape(dead.clone(), &mut fleet(), brief, brief, &|_| {}).await.unwrap_err();
+        assert!(matches!(error, ScrapeError::NothingRead { exporters: 3, .. }) && error.to_string().contains("pods/proxy"), "{error}");
+        let mut bare = fleet();
+        bare.pods.truncate(0);
+        assert!(matches!(scrape(dead, &mut bare, brief, brief, &|_| {}).await, Err(ScrapeError::NoExporters)));
+    }
+}

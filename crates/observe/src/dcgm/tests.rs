@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use super::{
     accumulate::{Accumulator, Point, Reading},
@@ -234,7 +234,7 @@ fn body(name: &str) -> Option<Vec<u8>> {
     let traces = std::env::var_os("PLIMSOLL_TRACES").map_or(beside, PathBuf::from);
     let body = std::fs::read(traces.join("dcgm").join(name)).ok();
     if body.is_none() {
-        tracing::warn!("skipped: {name} is not at hand");
+        eprintln!("skipped: {name} is not at hand");
     }
     body
 }

@@ -70,7 +70,12 @@ struct Task {
 /// # Errors
 /// The store does not answer, refuses, or answers with what is not Prometheus' API. What is missing only in part is an
 /// [`Unseen`] of the fleet instead.
-pub async fn read(fleet: &mut Fleet, store: &Endpoint, options: &PrometheusOptions, progress: &Progress<'_>) -> Result<(), PrometheusError> {
+pub async fn read(
+    fleet: &mut Fleet,
+    store: &Endpoint,
+    options: &PrometheusOptions,
+    progress: &Progress<'_>,
+) -> Result<(), PrometheusError> {
     let failed = |what: &str| {
         let what = what.to_owned();
         move |source: QueryError| PrometheusError::Query { address: store.name().to_owned(), what, source }

@@ -94,6 +94,9 @@ impl Fake {
             "/api/v1/label/__name__/values" => list(self.series.iter().map(|series| series.name.clone()).collect()),
             "/api/v1/labels" => list(self.series.iter().flat_map(|series| series.labels.keys().cloned()).collect()),
             "/api/v1/metadata" => format!(r#"{{"status":"success","data":{{"x":[{{"type":"gauge","help":"{}","unit":""}}]}}}}"#, self.help),
+            "/api/v1/query" if form["query"].contains("DCGM_FI_DEV_.+") => {
+                result("vector", vec![r#"{"metric":{},"value":[0,"1"]}"#.to_owned()])
+            }
             "/api/v1/query" if form["query"].starts_with("count(") => {
                 result("vector", vec![format!(r#"{{"metric":{{}},"value":[0,"{}"]}}"#, self.matching(&form["query"]).len())])
             }
@@ -105,6 +108,17 @@ impl Fake {
             "/api/v1/query_range" => {
                 let (start, end, step) = (number("start"), number("end"), number("step"));
                 assert!((end - start) / step < 11_000, "more points than Prometheus gives");
+                // Two whole GPUs wait in the last half hour; the store saw who waits all the time.
+                let waiting = match form["query"].as_str() {
+                    "group(kube_node_info)" => Some(("{}", i64::MIN, 1)),
+                    query if query.starts_with("sum by (resource)") => Some((r#"{"resource":"nvidia_com_gpu"}"#, END - 1_800, 2)),
+                    _ => None,
+                };
+                if let Some((labels, from, value)) = waiting {
+                    let values: Vec<String> =
+                        (start..=end).step_by(step as usize).filter(|at| *at >= from).map(|at| format!(r#"[{at},"{value}"]"#)).collect();
+                    return result("matrix", vec![format!(r#"{{"metric":{labels},"values":[{}]}}"#, values.join(","))]);
+                }
                 let over_one = form["query"].contains(" > 1 ");
                 let one = |series: &&Series| {
                     let value = |at| (series.value)(at).filter(|value| !over_one || value.parse::<f64>().is_ok_and(|value| value > 1.0));
@@ -127,13 +141,27 @@ impl Fake {
         let body: Bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap();
         let encoded = if body.is_empty() { parts.uri.query().unwrap_or("").as_bytes().to_vec() } else { body.to_vec() };
         let form: BTreeMap<String, String> = url::form_urlencoded::parse(&encoded).into_owned().collect();
-        let path = parts.uri.path().to_owned();
+        // Behind the API server's proxy the path has more before it, and only reading is allowed.
+        let path = match parts.uri.path().split_once("/proxy") {
+            Some((before, path)) => {
+                assert_eq!((before, parts.method.as_str()), ("/api/v1/namespaces/monitoring/services/http:prometheus-k8s:9090", "GET"));
+                path.to_owned()
+            }
+            None => parts.uri.path().to_owned(),
+        };
         fake.headers.lock().unwrap().push(parts.headers);
         fake.asked.lock().unwrap().push((path.clone(), form.clone()));
         if let Some(slow) = &fake.slow {
             tokio::time::sleep(Duration::from_millis(slow(number))).await;
         }
         let query = form.get("query").cloned().unwrap_or_default();
+        if path == "/api/v1/services" {
+            let service = |name: &str| {
+                format!(r#"{{"metadata":{{"name":"{name}","namespace":"monitoring"}},"spec":{{"ports":[{{"name":"web","port":9090}}]}}}}"#)
+            };
+            let items = [service("web"), service("prometheus-k8s")].join(",");
+            return format!(r#"{{"kind":"ServiceList","apiVersion":"v1","metadata":{{}},"items":[{items}]}}"#).into_response();
+        }
         if let Some(response) = fake.trouble.as_ref().and_then(|trouble| trouble(number, &path, &query)) {
             return response;
         }
@@ -223,27 +251,27 @@ const ENGINE: &str = "DCGM_FI_PROF_GR_ENGINE_ACTIVE";
 const TENSOR: &str = "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE";
 
 #[tokio::test]
-async fn a_day_is_read_in_chunks_and_no_sample_twice() {
+async fn a_window_is_read_in_chunks_and_no_sample_twice() {
     let store = Fake::of(
         [all(UTIL, 2, |index, _| 50.0 * index as f64), all(ENGINE, 2, |index, at| f64::from(index == 1 && at >= END - 3_600) / 2.0)]
             .concat(),
     );
     let mut fleet = fleet(2);
     // A step of a second makes chunks of three hours.
-    store.read_into(&mut fleet, PrometheusOptions { step: Some(Seconds(1)), ..options(24) }).await.unwrap();
+    store.read_into(&mut fleet, PrometheusOptions { step: Some(Seconds(1)), ..options(7) }).await.unwrap();
     let evidence = &fleet.evidence;
     let ranges = store.asked.lock().unwrap().iter().filter(|(path, _)| path.ends_with("query_range")).count();
-    assert!(ranges >= 16, "{ranges}");
-    assert_eq!(evidence.window, Some(Window { start: Timestamp(END - 86_399), end: Timestamp(END) }));
+    assert!(ranges >= 8, "{ranges}");
+    assert_eq!(evidence.window, Some(Window { start: Timestamp(END - 25_199), end: Timestamp(END) }));
     for usage in &evidence.devices {
-        assert_eq!(usage.metrics.get(Metric::GpuUtil).unwrap().count(), 86_400);
+        assert_eq!(usage.metrics.get(Metric::GpuUtil).unwrap().count(), 25_200);
     }
     assert_eq!(evidence.dropped.total(), 0);
-    assert_eq!((evidence.devices.len(), evidence.pods.len(), evidence.hours.len()), (2, 2, 25));
+    assert_eq!((evidence.devices.len(), evidence.pods.len(), evidence.hours.len()), (2, 2, 8));
     assert_eq!(evidence.pods[1].metrics.get(Metric::EngineActive).unwrap().max(), 0.5);
     assert_eq!(evidence.hours[3].busy, 0.0);
-    assert_eq!(evidence.hours[23].seen, 2.0);
-    assert_eq!((evidence.hours[23].held, evidence.hours[23].busy), (2.0, 0.5));
+    assert_eq!(evidence.hours[6].seen, 2.0);
+    assert_eq!((evidence.hours[6].held, evidence.hours[6].busy), (2.0, 0.5));
     assert_eq!(&*evidence.queries[&Metric::GpuUtil], UTIL);
     assert!(
         !fleet.unseen.iter().any(|unseen| matches!(unseen.kind, UnseenKind::ShortEvidence | UnseenKind::Partial)),
@@ -259,11 +287,11 @@ async fn the_order_of_answers_never_matters() {
         [all(UTIL, 3, |index, at| ((at / 7 + index as i64 * 13) % 101) as f64), all(TENSOR, 3, |_, at| (at % 97) as f64 / 97.0)].concat(),
     );
     let mut straight = fleet(3);
-    plain.read_into(&mut straight, PrometheusOptions { step: Some(Seconds(2)), concurrency: 1, ..options(30) }).await.unwrap();
+    plain.read_into(&mut straight, PrometheusOptions { step: Some(Seconds(2)), concurrency: 1, ..options(10) }).await.unwrap();
     for seed in [3_usize, 7] {
         let slow = Fake { slow: Some(Arc::new(move |number| (number * seed % 11) as u64 * 5)), ..plain.clone() };
         let mut shuffled = fleet(3);
-        slow.read_into(&mut shuffled, PrometheusOptions { step: Some(Seconds(2)), concurrency: 8, ..options(30) }).await.unwrap();
+        slow.read_into(&mut shuffled, PrometheusOptions { step: Some(Seconds(2)), concurrency: 8, ..options(10) }).await.unwrap();
         // The stores differ in their port alone.
         shuffled.evidence.source = straight.evidence.source.clone();
         assert!(shuffled == straight);
@@ -478,4 +506,30 @@ async fn a_store_without_gpu_metrics_says_so() {
     Fake::default().read_into(&mut fleet, options(1)).await.unwrap();
     assert!(fleet.evidence.window.is_none() && fleet.evidence.devices.is_empty());
     assert!(fleet.unseen.iter().any(|unseen| unseen.kind == UnseenKind::NoMetrics));
+}
+
+/// A moment without waiting pods has no series, and is still one at which nobody waited.
+#[tokio::test]
+async fn hours_without_waiting_pods_are_seen_to_be_so() {
+    let mut all = all(UTIL, 1, |_, _| 7.0);
+    all.extend(["kube_node_info", "kube_pod_container_resource_requests"].map(|name| series(name, &[("node", "n")], |_| 1.0)));
+    let mut fleet = fleet(1);
+    Fake::of(all).read_into(&mut fleet, options(4)).await.unwrap();
+    let waiting: Vec<_> = fleet.evidence.hours.iter().map(|hour| hour.waiting).collect();
+    // Who waits is asked for every five minutes, which leaves out the last moment: the beginning of a fifth hour.
+    assert_eq!(waiting, [Some(0.0), Some(0.0), Some(0.0), Some(1.0), None]);
+}
+
+#[tokio::test]
+async fn a_store_is_found_among_the_services_and_read_through_the_api_server() {
+    let store = Fake::of(all(UTIL, 1, |_, _| 7.0));
+    let url = store.serve().await;
+    crate::install_crypto();
+    let client = kube::Client::try_from(kube::Config::new(url.as_str().parse().unwrap())).unwrap();
+    let options = options(2);
+    let endpoint = find(&options, Some(&client)).await.unwrap();
+    assert_eq!(endpoint.name(), "service monitoring/prometheus-k8s");
+    let mut fleet = fleet(1);
+    read(&mut fleet, &endpoint, &options, &|_| {}).await.unwrap();
+    assert_eq!(fleet.evidence.devices[0].metrics.get(Metric::GpuUtil).unwrap().count(), 120);
 }
