@@ -1,0 +1,188 @@
+//! How long a packing with its bound takes, and how near to the bound it comes: `cargo bench -p plimsoll-decide --bench pack`.
+//!
+//! The fleets are made from a seed: nodes of 4 and 8 GPUs of three models, a tenth without GPUs, twenty pods a node. They
+//! were filled the way a cluster is after months of comings and goings: pods of all sizes anywhere they fit, at a given load.
+
+#![allow(clippy::print_stdout, clippy::expect_used)]
+
+use plimsoll_decide::pack::{PackOptions, consolidate, verify};
+use plimsoll_fleet::{
+    Bytes, Fleet, MilliCpu, MoneyPerHour, Node, NodeId, Pod, Shape, ShapeId, Workload, WorkloadId,
+    fleet::Budget,
+    node::{Effect, Gpu, Offer, Taint},
+    pod::{Affinity, Ask, Phase, Toleration},
+    selector::{Operator, Requirement, Selector},
+};
+use std::{collections::BTreeMap, time::Instant};
+
+const GPU: &str = "nvidia.com/gpu";
+const MODELS: [&str; 3] = ["NVIDIA-A100-SXM4-80GB", "NVIDIA-H100-80GB-HBM3", "NVIDIA-L40S"];
+const TEAMS: u64 = 40;
+
+/// Numbers from a seed (the constants of Knuth's MMIX), so that every run measures the same fleet.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % end
+    }
+}
+
+fn node(index: u32, numbers: &mut Numbers) -> Node {
+    let model = numbers.below(3) as usize;
+    let gpus: u32 = if index % 10 == 9 {
+        0
+    } else if numbers.below(4) == 0 {
+        4
+    } else {
+        8
+    };
+    let name = format!("node-{index:05}");
+    let mut node = Node {
+        labels: [("kubernetes.io/hostname", &*name), ("topology.kubernetes.io/zone", ["a", "b", "c"][index as usize % 3])]
+            .map(|(key, value)| (key.into(), value.into()))
+            .into(),
+        name: name.as_str().into(),
+        ready: true,
+        cpu: MilliCpu(if gpus == 4 { 96_000 } else { 192_000 }),
+        memory: Bytes(if gpus == 4 { 512 << 30 } else { 2_048 << 30 }),
+        max_pods: 110,
+        pool: Some(MODELS[model].into()),
+        ..Node::default()
+    };
+    if gpus > 0 {
+        node.labels.insert("nvidia.com/gpu.product".into(), MODELS[model].into());
+        node.taints.push(Taint { key: GPU.into(), value: "".into(), effect: Effect::NoSchedule });
+        node.offers.push(Offer { resource: GPU.into(), count: gpus, capacity: gpus, dra: false });
+        node.gpus = vec![Gpu::default(); gpus as usize];
+    }
+    node
+}
+
+fn shapes(numbers: &mut Numbers) -> Vec<Shape> {
+    let mut shapes = Vec::new();
+    for team in 0..TEAMS {
+        for kind in 0..6 {
+            let app = format!("team-{team}-{kind}");
+            // Of six kinds three ask for GPUs: mostly one, seldom the whole node.
+            let gpus = if kind < 3 { [1, 1, 1, 2, 2, 3, 4, 5, 8][numbers.below(9) as usize] } else { 0 };
+            let mut shape = Shape {
+                labels: [("app".into(), app.as_str().into())].into(),
+                cpu: MilliCpu(if gpus > 0 { u64::from(gpus) * (4_000 + 1_000 * numbers.below(20)) } else { 100 + 100 * numbers.below(20) }),
+                memory: Bytes((if gpus > 0 { u64::from(gpus) * (16 + 8 * numbers.below(16)) } else { 1 + numbers.below(8) }) << 30),
+                tolerations: vec![Toleration { key: Some(GPU.into()), value: None, effect: None }],
+                ..Shape::default()
+            };
+            if gpus > 0 {
+                shape.asks.push(Ask { resource: GPU.into(), count: gpus, dra: false });
+                if numbers.below(3) == 0 {
+                    shape.node_selector.insert("nvidia.com/gpu.product".into(), MODELS[numbers.below(3) as usize].into());
+                }
+                if numbers.below(10) == 0 {
+                    let own = Selector(vec![Requirement { key: "app".into(), operator: Operator::In, values: vec![app.as_str().into()] }]);
+                    shape.apart.push(Affinity { topology: "kubernetes.io/hostname".into(), pods: own, namespaces: vec![] });
+                }
+            }
+            shapes.push(shape);
+        }
+    }
+    shapes
+}
+
+/// With `pinned`, some of the work is training and some budgets allow no eviction.
+fn fleet(nodes: u32, load: u64, pinned: bool) -> Fleet {
+    let mut numbers = Numbers(42);
+    let nodes: Vec<Node> = (0..nodes).map(|index| node(index, &mut numbers)).collect();
+    let shapes = shapes(&mut numbers);
+    let workloads: Vec<Workload> = (0..shapes.len())
+        .map(|shape| Workload {
+            kind: if pinned && shape % 17 == 0 { "PyTorchJob" } else { "Deployment" }.into(),
+            namespace: format!("team-{}", shape / 6).as_str().into(),
+            name: format!("work-{shape}").as_str().into(),
+            ..Workload::default()
+        })
+        .collect();
+    let mut pods = Vec::new();
+    for (index, node) in nodes.iter().enumerate() {
+        let wanted = node.gpus.len() as u64 * load / 100;
+        let (mut gpus, mut cpu, mut on, mut tries) = (0_u64, node.cpu.0, Vec::new(), 0);
+        while on.len() < 20 && tries < 200 {
+            tries += 1;
+            let id = numbers.below(shapes.len() as u64) as u32;
+            let shape = &shapes[id as usize];
+            let asks: u64 = shape.asks.iter().map(|ask| u64::from(ask.count)).sum();
+            // A spread around the wanted load, as real nodes have it.
+            let most = (wanted + numbers.below(4)).saturating_sub(numbers.below(4)).min(node.gpus.len() as u64);
+            let twice = !shape.apart.is_empty() && on.contains(&id);
+            if asks > 0 && gpus + asks > most || shape.cpu.0 > cpu || twice || !shape.may_go(node) {
+                continue;
+            }
+            gpus += asks;
+            cpu -= shape.cpu.0;
+            on.push(id);
+        }
+        for (place, shape) in on.into_iter().enumerate() {
+            pods.push(Pod {
+                namespace: workloads[shape as usize].namespace.clone(),
+                name: format!("pod-{index:05}-{place:02}").as_str().into(),
+                shape: ShapeId(shape),
+                workload: Some(WorkloadId(shape)),
+                node: Some(NodeId(index as u32)),
+                phase: Phase::Running,
+                of_node: place % 20 >= 17,
+                ..Pod::default()
+            });
+        }
+    }
+    let budgets = (0..if pinned { TEAMS / 8 } else { 0 })
+        .map(|team| Budget {
+            namespace: format!("team-{}", team * 8).as_str().into(),
+            name: "all".into(),
+            selector: Selector(vec![Requirement {
+                key: "app".into(),
+                operator: Operator::In,
+                values: vec![format!("team-{}-1", team * 8).as_str().into()],
+            }]),
+            allowed: 0,
+        })
+        .collect();
+    Fleet { nodes, shapes, pods, workloads, budgets, ..Fleet::default() }
+}
+
+fn main() {
+    println!(
+        "{:>6} {:>5} {:>6} {:>7} {:>6} {:>6} | {:>8} | {:>6} {:>6} {:>6} {:>6} | how",
+        "nodes", "load", "pinned", "pods", "gpus", "held", "wall ms", "now", "needed", "bound", "moves"
+    );
+    let headroom = BTreeMap::new();
+    for (nodes, load, pinned) in [
+        (1_000, 40, true),
+        (1_000, 40, false),
+        (1_000, 60, false),
+        (1_000, 85, false),
+        (3_000, 60, false),
+        (10_000, 60, true),
+        (10_000, 60, false),
+    ] {
+        let fleet = fleet(nodes, load, pinned);
+        let gpus: usize = fleet.nodes.iter().map(|node| node.gpus.len()).sum();
+        let held: u32 = fleet.pods.iter().flat_map(|pod| &fleet.shape(pod).asks).map(|ask| ask.count).sum();
+        let price = |node: NodeId| Some(MoneyPerHour::from_units(fleet.nodes[node.index()].gpus.len() as f64));
+        let options = PackOptions { headroom: &headroom, move_training: false, price: &price };
+        let start = Instant::now();
+        let packing = consolidate(&fleet, &options);
+        let wall = start.elapsed();
+        verify(&fleet, &packing).expect("a plan is feasible");
+        println!(
+            "{nodes:>6} {load:>4}% {pinned:>6} {:>7} {gpus:>6} {held:>6} | {:>8} | {:>6} {:>6} {:>6} {:>6} | {}",
+            fleet.pods.len(),
+            wall.as_millis(),
+            packing.nodes_now,
+            packing.nodes_needed,
+            packing.lower_bound,
+            packing.moves.len(),
+            packing.bound_how
+        );
+    }
+}
