@@ -60,13 +60,13 @@ fn node(index: u32, numbers: &mut Numbers) -> Node {
     node
 }
 
-fn shapes(numbers: &mut Numbers) -> Vec<Shape> {
+fn shapes(numbers: &mut Numbers, sizes: &[u32]) -> Vec<Shape> {
     let mut shapes = Vec::new();
     for team in 0..TEAMS {
         for kind in 0..6 {
             let app = format!("team-{team}-{kind}");
-            // Of six kinds three ask for GPUs: mostly one, seldom the whole node.
-            let gpus = if kind < 3 { [1, 1, 1, 2, 2, 3, 4, 5, 8][numbers.below(9) as usize] } else { 0 };
+            // Of six kinds three ask for GPUs.
+            let gpus = if kind < 3 { sizes[numbers.below(sizes.len() as u64) as usize] } else { 0 };
             let mut shape = Shape {
                 labels: [("app".into(), app.as_str().into())].into(),
                 cpu: MilliCpu(if gpus > 0 { u64::from(gpus) * (4_000 + 1_000 * numbers.below(20)) } else { 100 + 100 * numbers.below(20) }),
@@ -90,11 +90,11 @@ fn shapes(numbers: &mut Numbers) -> Vec<Shape> {
     shapes
 }
 
-/// With `pinned`, some of the work is training and some budgets allow no eviction.
-fn fleet(nodes: u32, load: u64, pinned: bool) -> Fleet {
+/// GPU pods are of `sizes`. With `pinned`, some of the work is training and some budgets allow no eviction.
+fn fleet(nodes: u32, load: u64, sizes: &[u32], pinned: bool) -> Fleet {
     let mut numbers = Numbers(42);
     let nodes: Vec<Node> = (0..nodes).map(|index| node(index, &mut numbers)).collect();
-    let shapes = shapes(&mut numbers);
+    let shapes = shapes(&mut numbers, sizes);
     let workloads: Vec<Workload> = (0..shapes.len())
         .map(|shape| Workload {
             kind: if pinned && shape % 17 == 0 { "PyTorchJob" } else { "Deployment" }.into(),
@@ -130,7 +130,7 @@ fn fleet(nodes: u32, load: u64, pinned: bool) -> Fleet {
                 workload: Some(WorkloadId(shape)),
                 node: Some(NodeId(index as u32)),
                 phase: Phase::Running,
-                of_node: place % 20 >= 17,
+                of_node: place % 20 >= 15 && !shapes[shape as usize].wants_gpus(),
                 ..Pod::default()
             });
         }
@@ -152,20 +152,25 @@ fn fleet(nodes: u32, load: u64, pinned: bool) -> Fleet {
 
 fn main() {
     println!(
-        "{:>6} {:>5} {:>6} {:>7} {:>6} {:>6} | {:>8} | {:>6} {:>6} {:>6} {:>6} | how",
-        "nodes", "load", "pinned", "pods", "gpus", "held", "wall ms", "now", "needed", "bound", "moves"
+        "{:>6} {:>5} {:>5} {:>6} {:>7} {:>6} {:>6} | {:>8} | {:>6} {:>6} {:>6} {:>6} | how",
+        "nodes", "load", "mix", "pinned", "pods", "gpus", "held", "wall ms", "now", "needed", "bound", "moves"
     );
     let headroom = BTreeMap::new();
-    for (nodes, load, pinned) in [
-        (1_000, 40, true),
-        (1_000, 40, false),
-        (1_000, 60, false),
-        (1_000, 85, false),
-        (3_000, 60, false),
-        (10_000, 60, true),
-        (10_000, 60, false),
-    ] {
-        let fleet = fleet(nodes, load, pinned);
+    let runs: [(u32, u64, &str, bool); 9] = [
+        (1_000, 40, "small", true),
+        (1_000, 40, "small", false),
+        (1_000, 60, "small", false),
+        (1_000, 85, "small", false),
+        (1_000, 60, "large", false),
+        (1_000, 85, "large", false),
+        (3_000, 60, "small", false),
+        (10_000, 60, "small", true),
+        (10_000, 60, "large", false),
+    ];
+    for (nodes, load, mix, pinned) in runs {
+        // Mostly single GPUs, or none of them: pods that leave holes.
+        let sizes: &[u32] = if mix == "small" { &[1, 1, 1, 2, 2, 3, 4, 5, 8] } else { &[2, 3, 3, 4, 5, 5, 6, 8] };
+        let fleet = fleet(nodes, load, sizes, pinned);
         let gpus: usize = fleet.nodes.iter().map(|node| node.gpus.len()).sum();
         let held: u32 = fleet.pods.iter().flat_map(|pod| &fleet.shape(pod).asks).map(|ask| ask.count).sum();
         let price = |node: NodeId| Some(MoneyPerHour::from_units(fleet.nodes[node.index()].gpus.len() as f64));
@@ -175,7 +180,7 @@ fn main() {
         let wall = start.elapsed();
         verify(&fleet, &packing).expect("a plan is feasible");
         println!(
-            "{nodes:>6} {load:>4}% {pinned:>6} {:>7} {gpus:>6} {held:>6} | {:>8} | {:>6} {:>6} {:>6} {:>6} | {}",
+            "{nodes:>6} {load:>4}% {mix:>5} {pinned:>6} {:>7} {gpus:>6} {held:>6} | {:>8} | {:>6} {:>6} {:>6} {:>6} | {}",
             fleet.pods.len(),
             wall.as_millis(),
             packing.nodes_now,

@@ -10,7 +10,7 @@ use super::{
 use microlp::{ComparisonOp, OptimizationDirection, SolveOptions, Variable};
 
 /// A programme with more inequalities than this is not solved: it would take longer than the whole audit may.
-const PROGRAMME_MAX: usize = 1_500;
+const PROGRAMME_MAX: usize = 3_000;
 
 /// Slack when a value is rounded up: far above what the sums below can err by (a relative 1e-10), far below a node.
 const SLACK: f64 = 1e-6;

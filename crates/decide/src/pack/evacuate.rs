@@ -31,33 +31,12 @@ pub(super) enum Blocked {
 /// Empties what can be emptied. Tells of every other node that may go why it could not.
 pub(super) fn evacuate(state: &mut State<'_>, worth: &Worth, order: Order) -> BTreeMap<HostId, Blocked> {
     let model = state.model();
-    let candidates = |state: &State<'_>| -> Vec<HostId> {
-        let mut hosts: Vec<(bool, f64, u64, usize, HostId)> = (0..)
-            .zip(&model.hosts)
-            .filter(|(id, host)| host.gpu && !state.is_gone(*id) && !host.stays(model.fleet))
-            .map(|(id, _)| {
-                let items = state.items(id);
-                let gpus: u64 = items.iter().map(|&item| model.size_on(model.kind(item), id)).sum();
-                let worth = worth.by_host[id as usize];
-                let rank = match order {
-                    Order::Worth => -worth / (gpus as f64 + 1.0),
-                    Order::Load => gpus as f64,
-                };
-                (!items.is_empty(), rank, gpus, items.len(), id)
-            })
-            .collect();
-        hosts.sort_unstable_by(|a, b| {
-            (a.0, a.1).partial_cmp(&(b.0, b.1)).unwrap_or(std::cmp::Ordering::Equal).then_with(|| (a.2, a.3, a.4).cmp(&(b.2, b.3, b.4)))
-        });
-        hosts.into_iter().map(|host| host.4).collect()
-    };
-
     // A kind that fits nowhere, not even on its own host again, never will: room only shrinks from here on.
     let mut stuck = vec![false; model.kinds.len()];
     let mut blocked = BTreeMap::new();
     for _ in 0..PASSES_MAX {
         let mut emptied = false;
-        for host in candidates(state) {
+        for host in candidates(state, worth, order) {
             match empty(state, host, &mut stuck) {
                 Ok(()) => {
                     blocked.remove(&host);
@@ -73,6 +52,29 @@ pub(super) fn evacuate(state: &mut State<'_>, worth: &Worth, order: Order) -> BT
         }
     }
     blocked
+}
+
+/// The nodes that may go and have not, in the order to try them.
+pub(super) fn candidates(state: &State<'_>, worth: &Worth, order: Order) -> Vec<HostId> {
+    let model = state.model();
+    let mut hosts: Vec<(bool, f64, u64, usize, HostId)> = (0..)
+        .zip(&model.hosts)
+        .filter(|(id, host)| host.gpu && !state.is_gone(*id) && !host.stays(model.fleet))
+        .map(|(id, _)| {
+            let items = state.items(id);
+            let gpus: u64 = items.iter().map(|&item| model.size_on(model.kind(item), id)).sum();
+            let worth = worth.by_host[id as usize];
+            let rank = match order {
+                Order::Worth => -worth / (gpus as f64 + 1.0),
+                Order::Load => gpus as f64,
+            };
+            (!items.is_empty(), rank, gpus, items.len(), id)
+        })
+        .collect();
+    hosts.sort_unstable_by(|a, b| {
+        (a.0, a.1).partial_cmp(&(b.0, b.1)).unwrap_or(std::cmp::Ordering::Equal).then_with(|| (a.2, a.3, a.4).cmp(&(b.2, b.3, b.4)))
+    });
+    hosts.into_iter().map(|host| host.4).collect()
 }
 
 /// Empties one host, or changes nothing.

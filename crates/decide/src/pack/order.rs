@@ -1,14 +1,14 @@
 //! The order of the moves: a pod moves when its target has room now, on top of everything that has not moved yet.
 
 use super::{
-    model::{HostId, ItemId, KindId, Model},
+    model::{HostId, ItemId, Kind, KindId, Model, Room},
     state::State,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The moves that lead from today to `end`, in an order that works; none where each of some moves waits for another.
 ///
-/// Pods of one kind are interchangeable: as many as can stay where they are.
+/// Pods of one kind are interchangeable: as many as can stay where they are. A pod may move twice, by way of a node that goes.
 pub(super) fn order(model: &Model<'_>, end: &State<'_>) -> Option<Vec<(ItemId, HostId, HostId)>> {
     let mut leaving: BTreeMap<(KindId, HostId), Vec<ItemId>> = BTreeMap::new();
     let mut coming: BTreeMap<(KindId, HostId), u32> = BTreeMap::new();
@@ -39,23 +39,50 @@ pub(super) fn order(model: &Model<'_>, end: &State<'_>) -> Option<Vec<(ItemId, H
         }
     }
 
-    let mut rooms: Vec<_> = model.hosts.iter().map(|host| host.room.clone()).collect();
+    let mut rooms: Vec<Room> = model.hosts.iter().map(|host| host.room.clone()).collect();
     let mut moves = Vec::with_capacity(left);
     let mut look: Vec<HostId> = waiting.keys().rev().copied().collect();
-    while let Some(to) = look.pop() {
-        let Some(items) = waiting.get_mut(&to) else { continue };
-        items.retain(|&(item, from)| {
-            let kind = model.kind(item);
-            let room = &mut rooms[to as usize];
-            if !room.fits(kind) {
-                return true;
-            }
-            room.take(&kind.need, &kind.carries);
-            rooms[from as usize].give_back(&kind.need, &kind.carries);
-            moves.push((item, from, to));
-            look.push(from);
-            false
-        });
+    // Where a pod may wait for its turn: nodes that go are empty at the end anyway.
+    let parking = end.gone();
+    let mut parked = BTreeSet::new();
+    loop {
+        while let Some(to) = look.pop() {
+            let Some(items) = waiting.get_mut(&to) else { continue };
+            items.retain(|&(item, from)| {
+                let kind = model.kind(item);
+                if !rooms[to as usize].fits(kind) {
+                    return true;
+                }
+                shift(&mut rooms, kind, from, to);
+                moves.push((item, from, to));
+                left -= 1;
+                look.push(from);
+                false
+            });
+        }
+        if left == 0 {
+            return Some(moves);
+        }
+        // Each waits for another. One of them steps aside, each at most once, and the others can go on.
+        let (waits, from, to) = waiting.values_mut().flatten().find_map(|(item, from)| {
+            let kind = model.kind(*item);
+            let suits = |host: &&HostId| {
+                let class = model.hosts[**host as usize].class;
+                **host != *from
+                    && class.is_some_and(|class| kind.allowed.binary_search(&class).is_ok())
+                    && rooms[**host as usize].fits(kind)
+            };
+            let aside = (!parked.contains(item)).then(|| parking.iter().find(suits)).flatten()?;
+            Some((*item, std::mem::replace(from, *aside), *aside))
+        })?;
+        parked.insert(waits);
+        shift(&mut rooms, model.kind(waits), from, to);
+        moves.push((waits, from, to));
+        look.push(from);
     }
-    (moves.len() == left).then_some(moves)
+}
+
+fn shift(rooms: &mut [Room], kind: &Kind, from: HostId, to: HostId) {
+    rooms[to as usize].take(&kind.need, &kind.carries);
+    rooms[from as usize].give_back(&kind.need, &kind.carries);
 }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const BEFORE_DEVICES: usize = 3;
 
 /// More groups of nodes than this, and CPU and memory no longer tell groups apart.
-const GROUPS_MAX: usize = 300;
+const GROUPS_MAX: usize = 40;
 
 /// Nodes that the bound counts as alike.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

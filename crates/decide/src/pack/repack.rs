@@ -16,6 +16,7 @@ pub(super) fn repack<'m>(start: &State<'m>, worth: &Worth, order: Order) -> Opti
     let mut loose: Vec<(u64, ItemId)> = Vec::new();
     let mut closed: Vec<(f64, Reverse<u64>, HostId)> = Vec::new();
     for (id, host) in (0..).zip(&model.hosts).filter(|(_, host)| host.gpu && !host.stays(model.fleet)) {
+        state.open(id, false);
         let mut load = 0;
         for item in state.items(id).to_vec() {
             let size = model.size_on(model.kind(item), id);
@@ -23,7 +24,6 @@ pub(super) fn repack<'m>(start: &State<'m>, worth: &Worth, order: Order) -> Opti
             loose.push((size, item));
             state.take_off(item);
         }
-        state.open(id, false);
         let gpus = model.fleet.nodes[host.node.index()].gpus.len().max(1) as f64;
         let rank = match order {
             Order::Worth => worth.by_host[id as usize] / gpus,
@@ -37,9 +37,11 @@ pub(super) fn repack<'m>(start: &State<'m>, worth: &Worth, order: Order) -> Opti
         let need = &model.kind(item).need;
         (Reverse(size), Reverse(need.cpu), Reverse(need.memory), model.items[item as usize].kind, item)
     });
-    for (_, item) in loose {
+    for (size, item) in loose {
         let kind = model.kind(item);
-        let host = match state.find(kind, None) {
+        // What asks for no accelerators comes last, and stays where it was if that node is needed.
+        let home = model.items[item as usize].from.filter(|&home| size == 0 && !state.is_gone(home) && state.fits(kind, home));
+        let host = match home.or_else(|| state.find(kind, None)) {
             Some(host) => host,
             None => {
                 let suits = |host: HostId| {
