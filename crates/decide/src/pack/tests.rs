@@ -11,6 +11,7 @@ use plimsoll_fleet::{
 use proptest::prelude::*;
 
 const GPU: &str = "nvidia.com/gpu";
+const MIG: &str = "nvidia.com/mig-1g.10gb";
 const ZONE: &str = "topology.kubernetes.io/zone";
 const HOST: &str = "kubernetes.io/hostname";
 
@@ -183,6 +184,30 @@ fn what_is_spread_over_zones_stays_in_its_zone() {
 }
 
 #[test]
+fn devices_behind_dra_are_counted_once_whatever_name_they_are_asked_by() {
+    let class = "gpu.nvidia.com";
+    let mut nodes = vec![node("n0", 4, 64), node("n1", 4, 64)];
+    for node in &mut nodes {
+        node.offers = [GPU, class].map(|name| Offer { resource: name.into(), count: 4, capacity: 4, dra: true }).into();
+    }
+    let mut claims = shape(2, 1);
+    claims.asks[0] = Ask { resource: class.into(), count: 2, dra: true };
+    assert_eq!(pack(&fleet(nodes.clone(), vec![claims.clone(), shape(2, 1)], &[(0, Some(0)), (1, Some(1))])).nodes_needed, 1);
+    // Each name alone would have room for all of it.
+    assert_eq!(pack(&fleet(nodes, vec![claims, shape(3, 1)], &[(0, Some(0)), (1, Some(1))])).nodes_needed, 2);
+}
+
+#[test]
+fn a_pod_that_must_step_aside_goes_by_way_of_a_node_that_goes() {
+    // 5 + 3 and 4 + 2 + 2 fill two nodes; as they lie, no node can be emptied, and neither of two pods can go first.
+    let shapes = vec![shape(5, 1), shape(4, 1), shape(3, 1), shape(2, 1)];
+    let packing = pack(&fleet(three(), shapes, &[(1, Some(0)), (2, Some(0)), (0, Some(1)), (3, Some(1)), (3, Some(2))]));
+    assert_eq!(counts(&packing), (3, 2, 2));
+    let pods: std::collections::BTreeSet<PodId> = packing.moves.iter().map(|step| step.pod).collect();
+    assert_eq!(pods.len() + 1, packing.moves.len(), "one pod moves twice");
+}
+
+#[test]
 fn the_check_sees_what_a_plan_must_not_do() {
     let fleet = fleet(three(), vec![shape(5, 8)], &[(0, Some(0)), (0, Some(1)), (0, Some(2))]);
     let good = pack(&fleet);
@@ -248,6 +273,10 @@ fn search(fleet: &Fleet, terms: &Terms<'_>, gone: &[bool], to_place: &[usize], p
     false
 }
 
+fn asked(shape: &Shape, resource: &str) -> u64 {
+    shape.asks.iter().filter(|ask| &*ask.resource == resource).map(|ask| u64::from(ask.count)).sum()
+}
+
 /// Has every pod that came to a node room there at the end?
 fn ends_well(fleet: &Fleet, gone: &[bool], place: &[Option<usize>]) -> bool {
     (0..fleet.nodes.len()).filter(|&node| !gone[node]).all(|node| {
@@ -261,7 +290,7 @@ fn ends_well(fleet: &Fleet, gone: &[bool], place: &[Option<usize>]) -> bool {
             let ports = |other: usize| other != pod && shape(other).host_ports.iter().any(|port| shape(pod).host_ports.contains(port));
             fits(&|shape| shape.cpu.0, on.cpu.0)
                 && fits(&|shape| shape.memory.0, on.memory.0)
-                && fits(&|shape| shape.asks.iter().map(|ask| u64::from(ask.count)).sum(), on.offered(GPU).into())
+                && [GPU, MIG].into_iter().all(|resource| fits(&|shape| asked(shape, resource), on.offered(resource).into()))
                 && here.len() <= on.max_pods as usize
                 && !here.iter().any(|&other| ports(other))
         })
@@ -278,6 +307,9 @@ prop_compose! {
         node.keep = (odds < 5).then(|| "keep=true".into());
         node.unschedulable = (5..12).contains(&odds);
         node.ready = !(12..16).contains(&odds);
+        if (50..70).contains(&odds) && gpus > 0 {
+            node.offers.push(Offer { resource: MIG.into(), count: 3, capacity: 3, dra: false });
+        }
         if (16..30).contains(&odds) {
             node.taints.push(Taint { key: GPU.into(), value: "".into(), effect: Effect::NoSchedule });
         }
@@ -294,6 +326,7 @@ prop_compose! {
             15..25 => shape.host_ports.push(80),
             25..35 => shape.apart.push(Affinity { topology: HOST.into(), pods: like(&app), namespaces: vec![] }),
             35..42 => shape.spread.push(Spread { topology: ZONE.into(), pods: like(&app), max_skew: 1 }),
+            46..60 => shape.asks = vec![Ask { resource: MIG.into(), count: 1 + gpus / 4, dra: false }],
             42..46 => shape.near.push(Affinity { topology: ZONE.into(), pods: like(&app), namespaces: vec![] }),
             _ => {}
         }
