@@ -170,6 +170,17 @@ fn anti_affinity_by_host_is_kept_exactly() {
 }
 
 #[test]
+fn nobody_moves_next_to_a_pod_that_wants_to_be_apart_from_them() {
+    let mut alone = shape(1, 1);
+    alone.apart.push(Affinity { topology: HOST.into(), pods: like("g2c1"), namespaces: vec![] });
+    let mut fleet = fleet(three(), vec![alone, shape(2, 1)], &[(0, Some(0)), (1, Some(1)), (1, Some(2))]);
+    assert_eq!(pack(&fleet).nodes_needed, 2);
+    // It stays, and so does one other.
+    fleet.pods[0].keep = Some("safe-to-evict=false".into());
+    assert_eq!(pack(&fleet).nodes_needed, 2);
+}
+
+#[test]
 fn what_is_spread_over_zones_stays_in_its_zone() {
     let mut spread = shape(1, 1);
     spread.spread.push(Spread { topology: ZONE.into(), pods: like("g1c1"), max_skew: 1 });
