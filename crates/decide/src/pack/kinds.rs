@@ -84,15 +84,22 @@ impl<'m> Kinds<'m> {
     }
 }
 
+/// Thousandths of physical devices that a pod of `shape` can take at most; MIG slices are counted by their own names.
+pub(super) fn whole_devices(shape: &Shape) -> i64 {
+    let whole = |resource: &str| !matches!(resource::unit(resource), Some(Unit::Mig(_)));
+    shape.asks.iter().filter(|ask| whole(&ask.resource)).map(|ask| i64::from(ask.count) * 1000).fold(0, i64::saturating_add)
+}
+
 /// What a pod of `shape` takes of a host.
 pub(super) fn need(shape: &Shape, resources: &HashMap<Name, u16>) -> Need {
     let mut devices: BTreeMap<u16, i64> = BTreeMap::new();
-    let mut physical = 0;
     for ask in shape.asks.iter().filter(|ask| ask.count > 0) {
         *devices.entry(resources[&ask.resource]).or_default() += i64::from(ask.count);
-        if !matches!(resource::unit(&ask.resource), Some(Unit::Mig(_))) {
-            physical += i64::from(ask.count) * 1000;
-        }
     }
-    Need { cpu: amount(shape.cpu.0), memory: amount(shape.memory.0), devices: devices.into_iter().collect(), physical }
+    Need {
+        cpu: amount(shape.cpu.0),
+        memory: amount(shape.memory.0),
+        devices: devices.into_iter().collect(),
+        physical: whole_devices(shape),
+    }
 }

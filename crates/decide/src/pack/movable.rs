@@ -1,8 +1,10 @@
 //! Which pods may be evicted and which must stay, and why.
 
-use super::{Pinned, Rules, topology::without_pod_keys};
+use super::{Pinned, Rules, kinds::whole_devices, topology::without_pod_keys};
 use crate::class;
-use plimsoll_fleet::{Class, Fleet, Name, Pod, PodId, Shape, ShapeId, Workload, fleet::Budget, pod::Phase, selector::Labels};
+use plimsoll_fleet::{
+    Class, Fleet, Name, Pod, PodId, Shape, ShapeId, Workload, fleet::Budget, holding::held_on, pod::Phase, selector::Labels,
+};
 use std::collections::HashMap;
 
 /// An annotation with this prefix says that the work can go on where it was.
@@ -65,7 +67,8 @@ impl<'a> Movable<'a> {
         if sliced || (claimed > 0 && pod.granted.len() as u64 > claimed) {
             return Some(Pinned::Devices);
         }
-        None
+        let node = self.fleet.node(pod).filter(|node| node.offers.iter().any(|offer| offer.dra))?;
+        (held_on(self.fleet, pod, node).0 as i64 > whole_devices(shape)).then_some(Pinned::Devices)
     }
 }
 

@@ -283,7 +283,9 @@ impl<'f> Replay<'f> {
                 let asks = shape.asks.iter().filter(|ask| !matches!(resource::unit(&ask.resource), Some(Unit::Mig(_))));
                 asks.map(|ask| u64::from(ask.count) * 1000).sum()
             };
-            let used = others().map(|(pod, shape)| u128::from(whole(shape).max(held_on(self.fleet, pod, node).0))).sum();
+            // What it was given is known of a pod that was here from the start; of one that comes, what it asks for.
+            let given = |pod: &Pod| if pod.node == Some(on) { held_on(self.fleet, pod, node).0 } else { 0 };
+            let used = others().map(|(pod, shape)| u128::from(whole(shape).max(given(pod)))).sum();
             if short(whole(shape), used, node.gpus.len() as u64 * 1000) {
                 return refuse("too few physical devices are free");
             }
