@@ -57,6 +57,9 @@ pub struct GpuModel {
     pub memory_mib: Option<Known<u64>>,
     /// Streaming multiprocessors.
     pub sms: Option<Known<u32>>,
+    /// Memory bandwidth, GB/s.
+    #[serde(default)]
+    pub bandwidth_gb_per_s: Option<Known<u32>>,
     /// Its MIG table; none: it has no MIG, or its table is not known.
     pub mig: Option<MigKey>,
 }

@@ -38,7 +38,7 @@ pub enum Outcome {
     Headroom,
     /// It runs for less than an hour.
     Young,
-    /// No metric can be attributed to it.
+    /// No metric that is its own says of each of its devices whether anything ran.
     Dark,
     /// A notebook or the like on which nothing has run for days.
     Forgotten,
@@ -57,7 +57,7 @@ pub enum Outcome {
     LowCompute,
     /// It is used.
     Fine,
-    /// What was seen does not settle it: a metric that decides is not collected.
+    /// Something ran; whether it was useful, what was seen does not settle.
     Unclear,
 }
 
@@ -71,7 +71,7 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// Has something been seen to run on all of its devices?
+    /// Was something seen to run on all of its devices?
     #[must_use]
     pub fn works(self) -> bool {
         matches!(self.outcome, Outcome::Misleading | Outcome::LowCompute | Outcome::Fine | Outcome::Unclear)
@@ -157,7 +157,7 @@ fn of(view: &View<'_>, limits: &Limits, holder: Holder, id: PodId) -> Diagnosis 
     } else if sum.quiet > 0 && sum.dark == 0 {
         told(Outcome::Fine)
     } else {
-        told(Outcome::Unclear)
+        told(Outcome::Dark)
     }
 }
 

@@ -133,6 +133,14 @@ pub(super) fn requests(view: &View<'_>, holder: Holder, shape: &Shape, requests:
     }
 }
 
+/// Adds an argument to the asking container; else fetches the manifest to change.
+pub(super) fn argument(view: &View<'_>, holder: Holder, shape: &Shape, argument: &str) -> String {
+    let (Some(workload), Some((place, _))) = (workload(view, holder), asking(shape)) else { return manifest(view, holder) };
+    let Some(path) = template_path(&workload.kind).filter(|_| &*workload.kind != "InferenceService") else { return manifest(view, holder) };
+    let steps = json!([{ "op": "add", "path": format!("/{}/containers/{place}/args/-", path.join("/")), "value": argument }]);
+    kubectl(view, holder, "patch", &format!("--type=json -p {}", quote(&steps.to_string())))
+}
+
 /// Adds a toleration to the pods of the holder; `has` tells whether they have any, which decides what a JSON patch must say.
 pub(super) fn tolerate(view: &View<'_>, holder: Holder, has: bool, toleration: &Value) -> String {
     let Some(path) = workload(view, holder).and_then(|workload| template_path(&workload.kind)) else { return manifest(view, holder) };

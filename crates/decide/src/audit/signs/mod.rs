@@ -8,6 +8,7 @@ mod command;
 mod demand;
 pub mod diagnosis;
 mod fix;
+mod need;
 mod starved;
 pub mod strands;
 mod words;
@@ -18,6 +19,7 @@ mod cpu_starved_gpu;
 mod empty_gpu_node;
 mod fractional_request;
 mod held_by_crash_loop;
+mod held_while_starting;
 mod idle_gpu;
 mod low_compute;
 mod memory_full_compute_idle;
@@ -32,6 +34,7 @@ mod no_autoscaling;
 mod no_cleanup;
 mod no_deadline;
 mod no_owner;
+mod oversized_memory_reservation;
 mod pending_beside_free;
 mod replicas_beyond_demand;
 mod rolling_update_deadlock;
@@ -40,6 +43,8 @@ mod single_replica_online;
 mod stranded_gpu;
 mod time_slice_in_production;
 mod untainted_gpu_node;
+mod whole_gpu_for_a_slice;
+mod wrong_gpu_model;
 
 #[cfg(test)]
 mod tests;
@@ -80,6 +85,7 @@ pub static ALL: &[&Sign] = &[
     &empty_gpu_node::SIGN,
     &fractional_request::SIGN,
     &held_by_crash_loop::SIGN,
+    &held_while_starting::SIGN,
     &idle_gpu::SIGN,
     &low_compute::SIGN,
     &memory_full_compute_idle::SIGN,
@@ -94,6 +100,7 @@ pub static ALL: &[&Sign] = &[
     &no_cleanup::SIGN,
     &no_deadline::SIGN,
     &no_owner::SIGN,
+    &oversized_memory_reservation::SIGN,
     &pending_beside_free::SIGN,
     &replicas_beyond_demand::SIGN,
     &rolling_update_deadlock::SIGN,
@@ -102,6 +109,8 @@ pub static ALL: &[&Sign] = &[
     &stranded_gpu::SIGN,
     &time_slice_in_production::SIGN,
     &untainted_gpu_node::SIGN,
+    &whole_gpu_for_a_slice::SIGN,
+    &wrong_gpu_model::SIGN,
 ];
 
 /// The sign of that name.

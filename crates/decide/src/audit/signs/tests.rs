@@ -373,6 +373,146 @@ fn a_pod_that_no_node_lets_in_is_told_why() {
     assert!(found[0].fix.action.contains(r#""nvidia.com/gpu.product":"NVIDIA-H100-80GB-HBM3""#), "{}", found[0].fix.action);
 }
 
+/// A pod of a workload on one whole GPU of `product`, with these figures.
+fn one_pod(product: &str, memory_mib: u64, kind: &str, figures: &[(Metric, f64)]) -> Builder {
+    let mut fleet = Builder::new();
+    let node = fleet.node(node("gpu-1", product, memory_mib, 8));
+    let tagger = fleet.workload(kind, "tagger");
+    let pod = fleet.pod(Some(tagger), Some(node), shape(1));
+    fleet.seen(pod, figures);
+    fleet
+}
+
+/// Needs 5 GiB, a tenth of the SMs of an A100 and a tenth of its bandwidth.
+fn small() -> Vec<(Metric, f64)> {
+    with(&[
+        (Metric::GpuUtil, 0.5),
+        (Metric::EngineActive, 0.5),
+        (Metric::SmActive, 0.2),
+        (Metric::DramActive, 0.1),
+        (Metric::MemoryUsed, 5.0 * f64::from(1 << 30)),
+    ])
+}
+
+#[test]
+fn a_slice_or_a_share_would_do_and_is_named() {
+    let of = |product, memory, kind, figures: &[(Metric, f64)]| {
+        findings(&one_pod(product, memory, kind, figures).build(), "whole-gpu-for-a-slice")
+    };
+    let a100 = ("NVIDIA-A100-SXM4-40GB", 40_960);
+    let found = of(a100.0, a100.1, "Deployment", &small());
+    assert!(found[0].says.contains("a 2g.10gb slice"), "{}", found[0].says);
+    assert_eq!(found[0].gpus, Some(MilliGpu(750)));
+    assert!(found[0].fix.action.contains(r#""nvidia.com/mig-2g.10gb":"1""#) && found[0].fix.action.contains(r#""nvidia.com/gpu":null"#));
+    // A board without MIG is shared: its memory would do for seven such pods, its SMs for five, and four is the most.
+    let found = of("NVIDIA-L40S", 46_068, "Deployment", &small());
+    assert!(found[0].says.contains("1/4 of it"), "{}", found[0].says);
+    assert_eq!((found[0].gpus, found[0].confidence), (Some(MilliGpu(750)), Confidence::Medium));
+    // Training gangs, memory near the whole, busy SMs, and DRAM activity that was not seen: none.
+    assert_eq!(of(a100.0, a100.1, "PyTorchJob", &small()), []);
+    let with_more = |metric, value| {
+        let mut figures = small();
+        figures.retain(|(known, _)| *known != metric);
+        figures.push((metric, value));
+        figures
+    };
+    assert_eq!(of(a100.0, a100.1, "Deployment", &with_more(Metric::MemoryUsed, 3.8e10)), []);
+    assert_eq!(of(a100.0, a100.1, "Deployment", &with_more(Metric::SmActive, 0.9)), []);
+    let mut dark = small();
+    dark.retain(|(metric, _)| *metric != Metric::DramActive);
+    assert_eq!(of(a100.0, a100.1, "Deployment", &dark), []);
+    // A server that fills the memory by itself.
+    let mut engine = one_pod(a100.0, a100.1, "Deployment", &small());
+    engine.engine(plimsoll_fleet::PodId(0), 100.0, 0.6);
+    assert_eq!(findings(&engine.build(), "whole-gpu-for-a-slice"), []);
+}
+
+#[test]
+fn a_cheaper_model_of_the_cluster_would_do() {
+    let fleet = |other: &str, figures: &[(Metric, f64)]| {
+        let mut fleet = Builder::new();
+        let mut big = h100("gpu-1");
+        big.instance_type = Some("p5.48xlarge".into());
+        let big = fleet.node(big);
+        let mut small = node("gpu-2", "NVIDIA-A10G", 23_028, 1);
+        small.instance_type = Some(other.into());
+        fleet.node(small);
+        let intent = fleet.workload("Deployment", "intent");
+        let pod = fleet.pod(Some(intent), Some(big), shape(1));
+        fleet.seen(pod, figures);
+        findings(&fleet.build(), "wrong-gpu-model")
+    };
+    let found = fleet("g5.2xlarge", &small());
+    assert!(found[0].says.ends_with("NVIDIA-A10G would do, for 1.21 instead of 6.88 an hour a GPU"), "{}", found[0].says);
+    // The saving is the difference of the prices, a month.
+    let saving = found[0].cost_month.unwrap().units();
+    assert!((saving - (6.88 - 1.212) * 730.0).abs() < 6.0, "{saving}");
+    assert!(found[0].fix.action.contains(r#""nodeSelector":{"nvidia.com/gpu.product":"NVIDIA-A10G"}"#));
+    assert_eq!(fleet("unheard.of", &small()), [], "no price, no finding");
+    let mut busy = small();
+    busy.push((Metric::DramActive, 0.3));
+    let busy: Vec<_> = busy.into_iter().filter(|figure| *figure != (Metric::DramActive, 0.1)).collect();
+    assert_eq!(fleet("g5.2xlarge", &busy), [], "an A10G has less than a fifth of the bandwidth");
+}
+
+#[test]
+fn a_cache_that_is_never_filled_is_an_oversized_reservation() {
+    let fleet = |kv: f64, requests: f64, preemptions: f64, model: &str| {
+        let mut fleet = Builder::new();
+        let node = fleet.node(h100("gpu-1"));
+        let chat = fleet.workload("Deployment", "chat");
+        let pod = fleet.pod(Some(chat), Some(node), shape(1));
+        let decode = with(&[
+            (Metric::GpuUtil, 0.5),
+            (Metric::EngineActive, 0.5),
+            (Metric::SmActive, 0.2),
+            (Metric::DramActive, 0.4),
+            (Metric::MemoryUsed, 73.0 * f64::from(1 << 30)),
+        ]);
+        fleet.seen(pod, &decode);
+        fleet.engine(pod, requests, kv);
+        let engine = &mut fleet.fleet.evidence.engines[0];
+        (engine.preemptions, engine.model) = (Some(preemptions), Some(model.into()));
+        findings(&fleet.build(), "oversized-memory-reservation")
+    };
+    let found = fleet(0.06, 100.0, 0.0, "llama-3.1-8b-instruct");
+    assert!(
+        found[0].says.contains("94 % is never filled; 30 % of the GPU's memory would do instead of 92 %, which a 3g.40gb slice has"),
+        "{}",
+        found[0].says
+    );
+    assert_eq!(found[0].gpus, Some(MilliGpu(500)));
+    assert!(found[0].fix.action.contains(r#""value":"--gpu-memory-utilization=0.3""#), "{}", found[0].fix.action);
+    let unknown = fleet(0.06, 100.0, 0.0, "house-model");
+    assert_eq!((unknown.len(), unknown[0].gpus), (1, None), "no figure where the weights are not known");
+    assert_eq!(fleet(0.8, 100.0, 0.0, "llama-3.1-8b-instruct"), []);
+    assert_eq!(fleet(0.06, 0.0, 0.0, "llama-3.1-8b-instruct"), [], "nobody asked it anything");
+    assert_eq!(fleet(0.06, 100.0, 3.0, "llama-3.1-8b-instruct"), [], "it preempted");
+}
+
+#[test]
+fn gpus_held_by_slow_starts() {
+    let fleet = |start_minutes: u64, running: bool, hours: u64| {
+        let mut fleet = two_pods(&QUIET);
+        for pod in &mut fleet.fleet.pods {
+            let scheduled = if running { NOW.minus(Seconds(start_minutes * 60)) } else { hours_ago(hours) };
+            (pod.created, pod.scheduled) = (Some(scheduled), Some(scheduled));
+            let ready = (!running).then(|| scheduled.plus(Seconds(start_minutes * 60)));
+            (pod.started, pod.ready) = (ready, ready);
+            pod.phase = if running { Phase::Pending } else { Phase::Running };
+        }
+        findings(&fleet.build(), "held-while-starting")
+    };
+    let found = fleet(30, true, 0);
+    assert_eq!(found[0].gpus, Some(MilliGpu(2000)));
+    assert_eq!(found[0].says, "2 pods have been starting for up to 30 min and hold 2 GPUs: 1 GPU-hours so far");
+    let found = fleet(42, false, 48);
+    assert_eq!(found[0].gpus, Some(MilliGpu(8)), "0.7 h of 168 h, twice");
+    assert_eq!(fleet(5, true, 0), []);
+    assert_eq!(fleet(5, false, 48), []);
+    assert_eq!(fleet(42, false, 400), [], "before the window");
+}
+
 #[test]
 fn names_from_a_cluster_cannot_break_out_of_a_command() {
     let mut fleet = two_pods(&QUIET);

@@ -22,7 +22,7 @@ down.
 
 Seen by: Node.spec.taints. A taint with NoSchedule or NoExecute counts; PreferNoSchedule keeps
 nothing out, and the taints that Kubernetes sets itself (node.kubernetes.io/...) come and go.
-One finding a pool. No metric is used.
+One finding a pool (or the node, where it is a single one). No metric is used.
 
 What it costs: nothing by itself; see cpu-pod-on-gpu-node and stranded-gpu for what comes of it.
 
@@ -65,8 +65,8 @@ fn judge(view: &View<'_>, pool: Option<&Name>, mut open: Vec<&Node>, all: usize)
     open.sort_by(|a, b| a.name.cmp(&b.name));
     let names: Vec<&str> = open.iter().map(|node| &*node.name).collect();
     let subject = match (pool, &open[..]) {
+        (_, [node]) => Subject { kind: "Node".into(), namespace: None, name: node.name.clone() },
         (Some(pool), _) => Subject { kind: "NodePool".into(), namespace: None, name: pool.clone() },
-        (None, [node]) => Subject { kind: "Node".into(), namespace: None, name: node.name.clone() },
         (None, _) => Subject { kind: "NodePool".into(), namespace: None, name: "(no pool)".into() },
     };
     let has_none = words::verb(open.len(), "has", "have");
@@ -86,7 +86,7 @@ fn judge(view: &View<'_>, pool: Option<&Name>, mut open: Vec<&Node>, all: usize)
 /// The nodes by a label that all of the pool carry and no other node, else by name.
 fn chosen(view: &View<'_>, pool: Option<&Name>, open: &[&Node]) -> String {
     let of_pool = |label: &Name| view.fleet.nodes.iter().all(|node| (node.labels.get(label) == pool) == (node.pool.as_ref() == pool));
-    let label = pool.and_then(|pool| open[0].labels.iter().find(|(key, value)| *value == pool && of_pool(key)));
+    let label = pool.filter(|_| open.len() > 1).and_then(|pool| open[0].labels.iter().find(|(key, value)| *value == pool && of_pool(key)));
     match label {
         Some((key, value)) => format!("-l {} --overwrite", fix::quote(&format!("{key}={value}"))),
         None => open.iter().map(|node| fix::quote(&node.name)).collect::<Vec<_>>().join(" "),

@@ -67,15 +67,22 @@ pub(super) enum Figure {
     Mean,
     /// The greatest 99th percentile of any device.
     P99,
+    /// The greatest 95th percentile of any device.
+    P95,
+    /// The greatest sample of any device.
+    Peak,
 }
 
 /// The figure of a metric over several pods, and its samples; none: not seen.
 pub(super) fn figure(view: &View<'_>, pods: &[PodId], metric: Metric, which: Figure) -> Option<(f64, u64)> {
     let means = || pods.iter().filter_map(|&pod| view.mean(pod, metric));
     let samples: u64 = means().map(|(_, samples)| samples).sum();
+    let greatest = |q: f64| pods.iter().filter_map(|&pod| view.greatest(pod, metric, q)).fold(0.0, f64::max);
     let value = match which {
         Figure::Mean => means().map(|(mean, samples)| mean * samples as f64).sum::<f64>() / samples.max(1) as f64,
-        Figure::P99 => pods.iter().filter_map(|&pod| view.greatest(pod, metric, 0.99)).fold(0.0, f64::max),
+        Figure::P99 => greatest(0.99),
+        Figure::P95 => greatest(0.95),
+        Figure::Peak => greatest(1.0),
     };
     (samples > 0).then_some((value, samples))
 }
@@ -94,6 +101,8 @@ pub(super) fn facts(view: &View<'_>, pods: &[PodId], wanted: &[(Metric, Figure)]
             let how = match which {
                 Figure::Mean => "mean",
                 Figure::P99 => "p99",
+                Figure::P95 => "p95",
+                Figure::Peak => "peak",
             };
             let value = format!("{how} {number} over {}", count(pods.len(), "pod"));
             Some(Fact { query: view.query(metric), window: view.fleet.evidence.window, samples: Some(samples), value })
