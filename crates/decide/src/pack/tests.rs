@@ -189,9 +189,13 @@ fn what_is_spread_over_zones_stays_in_its_zone() {
     for node in &mut nodes[2..] {
         node.labels.insert(ZONE.into(), "z2".into());
     }
-    let packing = pack(&fleet(nodes, vec![spread], &[(0, Some(0)), (0, Some(1)), (0, Some(2)), (0, Some(3))]));
+    let packing = pack(&fleet(nodes.clone(), vec![spread.clone()], &[(0, Some(0)), (0, Some(1)), (0, Some(2)), (0, Some(3))]));
     assert_eq!(packing.nodes_needed, 2);
     assert_eq!(packing.moves.len(), 2);
+    // With two in one zone and none in the other an evicted pod would not be let in where it was.
+    let packing = pack(&fleet(nodes, vec![spread], &[(0, Some(0)), (0, Some(1))]));
+    assert_eq!(counts(&packing), (4, 2, 2));
+    assert!(packing.moves.is_empty());
 }
 
 #[test]

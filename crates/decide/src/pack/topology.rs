@@ -6,7 +6,7 @@
 
 use super::Pinned;
 use plimsoll_fleet::{
-    Fleet, Name, Pod, ShapeId,
+    Fleet, Name, Node, NodeId, Pod, ShapeId,
     selector::{Labels, Requirement, Selector},
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -67,6 +67,8 @@ pub(super) struct Topology {
     tags: HashMap<Family, (Vec<Tag>, Vec<Tag>)>,
     /// The anchors that are domains of several nodes; the others tie a pod to its node.
     domains: BTreeSet<Name>,
+    /// Families whose spread does not hold today: a pod of theirs that is evicted may not be let in where it was.
+    broken: HashMap<Family, Name>,
 }
 
 impl Topology {
@@ -157,7 +159,8 @@ impl Topology {
                 tags.insert(family, (ties.carries.into_iter().collect(), ties.avoids.into_iter().collect()));
             }
         }
-        Self { anchors, tags, domains }
+        let broken = broken(fleet, &families);
+        Self { anchors, tags, domains, broken }
     }
 
     /// The labels whose value a pod of `family` must keep when it moves.
@@ -180,12 +183,57 @@ impl Topology {
         if self.anchors.is_empty() {
             return None;
         }
+        if let Some(key) = self.broken.get(family) {
+            return Some(Pinned::Topology(key.clone()));
+        }
         let node = fleet.node(pod)?;
         self.anchors(family)
             .iter()
             .find(|key| !self.domains.contains(*key) || !node.labels.contains_key(*key))
             .map(|key| Pinned::Topology(key.clone()))
     }
+}
+
+/// The families with a spread over its greatest difference today.
+fn broken(fleet: &Fleet, families: &BTreeMap<&Name, BTreeSet<ShapeId>>) -> HashMap<Family, Name> {
+    if fleet.shapes.iter().all(|shape| shape.spread.is_empty()) {
+        return HashMap::new();
+    }
+    let mut pods: HashMap<(&str, ShapeId), BTreeMap<NodeId, u32>> = HashMap::new();
+    for pod in fleet.pods.iter().filter(|pod| pod.holds()) {
+        if let Some(node) = pod.node {
+            *pods.entry((&*pod.namespace, pod.shape)).or_default().entry(node).or_default() += 1;
+        }
+    }
+    let mut broken = HashMap::new();
+    for (&namespace, shapes) in families {
+        for &id in shapes {
+            let shape = &fleet.shapes[id.index()];
+            for spread in &shape.spread {
+                // As the scheduler does by default: nodes that the pod's own selector excludes are no domains, tainted ones are.
+                let eligible = |node: &&Node| {
+                    let selected = shape.node_selector.iter().all(|(key, value)| node.labels.get(key) == Some(value));
+                    selected && (shape.node_terms.is_empty() || shape.node_terms.iter().any(|term| term.accepts(&node.name, &node.labels)))
+                };
+                let domain = |node: &Node| node.labels.get(&spread.topology).cloned();
+                let mut counts: BTreeMap<Name, u32> =
+                    fleet.nodes.iter().filter(eligible).filter_map(|node| Some((domain(node)?, 0))).collect();
+                let selector = without_pod_keys(&spread.pods);
+                for &other in shapes.iter().filter(|other| selector.selects(&fleet.shapes[other.index()].labels)) {
+                    for (node, count) in pods.get(&(&**namespace, other)).into_iter().flatten() {
+                        if let Some(sum) = domain(&fleet.nodes[node.index()]).and_then(|domain| counts.get_mut(&domain)) {
+                            *sum += count;
+                        }
+                    }
+                }
+                let (least, most) = (counts.values().min(), counts.values().max());
+                if least.zip(most).is_some_and(|(least, most)| most - least > spread.max_skew) {
+                    broken.insert((namespace.clone(), id), spread.topology.clone());
+                }
+            }
+        }
+    }
+    broken
 }
 
 /// Is `key` a domain of several nodes, as far as the fleet shows?

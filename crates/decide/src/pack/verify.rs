@@ -147,6 +147,9 @@ pub(super) fn may_move(fleet: &Fleet, packing: &Packing, id: PodId) -> Result<()
     if fleet.budgets.iter().any(|budget| budget.allowed == 0 && budget.namespace == pod.namespace && covers(&budget.selector)) {
         return refuse("a disruption budget allows no eviction");
     }
+    if !spreads_hold(fleet, pod, shape) {
+        return refuse("its spread does not hold today, so it may not be let in again where it was");
+    }
     let known = class::of(owner, Some(shape));
     let run = known.class == Class::Training || known.inferred && (owner.run.is_some() || matches!(&*owner.kind, "Job" | "CronJob"));
     let saved = shape
@@ -158,6 +161,30 @@ pub(super) fn may_move(fleet: &Fleet, packing: &Packing, id: PodId) -> Result<()
         return refuse("it would lose its work");
     }
     Ok(())
+}
+
+/// Are the pods that the spreads of `pod` count within the greatest difference, over the domains that it may go to?
+fn spreads_hold(fleet: &Fleet, pod: &Pod, shape: &Shape) -> bool {
+    shape.spread.iter().all(|spread| {
+        let bare = Shape { node_selector: shape.node_selector.clone(), node_terms: shape.node_terms.clone(), ..Shape::default() };
+        let mut counts: BTreeMap<&Name, u32> = BTreeMap::new();
+        for node in &fleet.nodes {
+            let untainted = Node { name: node.name.clone(), labels: node.labels.clone(), ..Node::default() };
+            if let Some(domain) = node.labels.get(&spread.topology).filter(|_| bare.may_go(&untainted)) {
+                counts.entry(domain).or_default();
+            }
+        }
+        for other in fleet.pods.iter().filter(|other| other.holds() && other.namespace == pod.namespace) {
+            let domain = fleet.node(other).and_then(|node| node.labels.get(&spread.topology));
+            if let Some(count) = domain.and_then(|domain| counts.get_mut(domain))
+                && spread.pods.selects(&fleet.shape(other).labels)
+            {
+                *count += 1;
+            }
+        }
+        let (least, most) = (counts.values().min(), counts.values().max());
+        least.zip(most).is_none_or(|(least, most)| most - least <= spread.max_skew)
+    })
 }
 
 /// The rules on the places of pods that are not about single hosts.
