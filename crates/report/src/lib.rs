@@ -13,6 +13,7 @@
 pub mod by;
 pub mod csv;
 pub mod explain;
+mod funnel;
 pub mod html;
 pub mod json;
 pub mod markdown;

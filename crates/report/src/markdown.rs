@@ -1,7 +1,7 @@
 //! For a pull request: the summary, the worst findings as a table, the rest folded away.
 
 use crate::{
-    terminal,
+    funnel, terminal,
     words::{self, clean},
 };
 use plimsoll_decide::audit::{Audit, baseline::Comparison, finding::Finding, funnel::Part};
@@ -35,13 +35,15 @@ fn write_report(out: &mut String, audit: &Audit, comparison: Option<&Comparison>
         words::moment(audit.at),
     )?;
     writeln!(out, "| | GPUs | a month |\n|---|---:|---:|")?;
-    let row =
-        |out: &mut String, name: &str, part: Part| writeln!(out, "| {name} | {} | {} |", words::gpus(part.gpus), money(part.cost_month));
-    for (name, part) in terminal::stages(audit) {
+    let gpus = |part: Option<Part>| part.map_or_else(|| words::UNKNOWN.to_owned(), |part| words::gpus(part.gpus));
+    let row = |out: &mut String, name: &str, part: Option<Part>| {
+        writeln!(out, "| {name} | {} | {} |", gpus(part), money(part.and_then(|part| part.cost_month)))
+    };
+    for (name, part) in funnel::stages(audit) {
         row(out, name, part)?;
     }
-    for (name, part, why) in terminal::unseen(audit) {
-        row(out, &format!("*{name}: {why}*"), part)?;
+    for (name, part, why) in funnel::unseen(audit) {
+        row(out, &format!("*{name}: {why}*"), Some(part))?;
     }
     writeln!(out)?;
     writeln!(out, "- **Bill** {} {}", money(audit.money.bill_month), escape(&terminal::bill_note(&audit.money)))?;
@@ -86,7 +88,7 @@ fn table(out: &mut String, findings: &[&Finding], currency: &str, comparison: Op
             if terminal::is_new(finding, comparison) { "**new** " } else { "" },
             escape(&finding.sign),
             escape(&finding.subject.to_string()),
-            finding.team.as_deref().map_or_else(|| "no team".to_owned(), escape),
+            escape(&terminal::team(finding)),
             finding.gpus.map_or_else(|| "–".to_owned(), |gpus| words::gpus(gpus.gpus())),
             finding.confidence.name(),
             escape(&finding.says),
@@ -120,7 +122,13 @@ fn blind_spots(out: &mut String, audit: &Audit) -> std::fmt::Result {
     writeln!(out, "<details><summary>What could not be seen ({})</summary>\n", words::count(audit.blind_spots.len() as u64))?;
     for spot in audit.blind_spots.iter().take(FOLDED) {
         let dark = spot.gpus.map_or_else(String::new, |gpus| format!(" ({} GPUs in the dark)", words::gpus(gpus)));
-        writeln!(out, "- {}{dark} To light it: {}", escape(&spot.says), escape(&spot.remedy))?;
+        writeln!(
+            out,
+            "- {}: {}{dark}. To light it: {}",
+            escape(&spot.subject),
+            escape(spot.says.trim_end_matches('.')),
+            escape(&spot.remedy)
+        )?;
     }
     writeln!(out, "\n</details>")
 }

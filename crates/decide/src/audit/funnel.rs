@@ -71,7 +71,10 @@ fn parts(view: &View<'_>, node: NodeId, all: MilliGpu) -> [f64; 6] {
 struct Adder {
     gpus: f64,
     money: Money,
+    /// Some of the GPUs have a price.
     priced: bool,
+    /// Some node has a price: no GPUs then cost nothing.
+    prices: bool,
 }
 
 impl Adder {
@@ -80,11 +83,12 @@ impl Adder {
         if let Ok(price) = &view.prices[node.index()] {
             let month = price.per_hour.over_month().units();
             self.money += Money::from_units(month * Ratio::of(gpus, view.node(node).gpus.len() as f64).get());
-            self.priced = true;
+            self.priced |= gpus > 0.0;
+            self.prices = true;
         }
     }
 
     fn part(self) -> Part {
-        Part { gpus: self.gpus, cost_month: self.priced.then_some(self.money) }
+        Part { gpus: self.gpus, cost_month: (self.priced || (self.prices && self.gpus <= 0.0)).then_some(self.money) }
     }
 }

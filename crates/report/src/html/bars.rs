@@ -6,7 +6,7 @@ use crate::{
     words::{self, clean},
 };
 use maud::{Markup, html};
-use plimsoll_decide::audit::{Audit, views::Row};
+use plimsoll_decide::audit::{Audit, picture::Unmet, views::Row};
 
 /// Bars drawn; the table has more.
 const BARS: usize = 16;
@@ -78,15 +78,16 @@ pub(super) fn unmet(audit: &Audit) -> Markup {
     if rows.is_empty() {
         return html! {};
     }
-    let most = rows.iter().map(|row| row.waiting.max(row.free)).max().map_or(0.0, f64::from);
-    let bar = |class: &str, count: u32, title: String| {
+    // A unit of one resource is not that of another: each has its own scale.
+    let bar = |row: &Unmet, class: &str, count: u32, title: String| {
+        let most = f64::from(row.waiting.max(row.free));
         let class = if count == 0 { "none" } else { class };
         html! { i class=(class) style=(width(f64::from(count), most)) title=(title) {} }
     };
     html! {
         section {
             h2 { "Unmet demand beside idle capacity" }
-            p.note { "Units of each resource that waiting pods ask for, and units that lie free. Both at once means that what is free has the wrong size, place or room." }
+            p.note { "Units of each resource that waiting pods ask for, and units that lie free. Both at once means that what is free has the wrong size, place or room. Each resource has its own scale." }
             div.legend { span { i.key.k-waiting {} "waiting" } span { i.key.k-free {} "free" } }
             div.bars {
                 @for row in rows.iter().take(BARS) {
@@ -94,8 +95,8 @@ pub(super) fn unmet(audit: &Audit) -> Markup {
                     div.row {
                     div.name.mono { (name) }
                     div.pair {
-                        (bar("k-waiting", row.waiting, format!("{name}: {} waiting, for {}", words::count(row.waiting), words::plural(row.pods, "pod"))))
-                        (bar("k-free", row.free, format!("{name}: {} free", words::count(row.free))))
+                        (bar(row, "k-waiting", row.waiting, format!("{name}: {} waiting, for {}", words::count(row.waiting), words::plural(row.pods, "pod"))))
+                        (bar(row, "k-free", row.free, format!("{name}: {} free", words::count(row.free))))
                     }
                     div.number { (words::count(row.waiting)) " waiting · " (words::count(row.free)) " free" }
                     }

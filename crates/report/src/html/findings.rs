@@ -52,7 +52,7 @@ pub(super) fn section(audit: &Audit, comparison: Option<&Comparison>) -> Markup 
 }
 
 fn filters(findings: &[&Finding]) -> Markup {
-    let teams: BTreeSet<String> = findings.iter().map(|finding| team(finding)).collect();
+    let teams: BTreeSet<String> = findings.iter().map(|finding| terminal::team(finding)).collect();
     let signs: BTreeSet<&str> = findings.iter().map(|finding| &*finding.sign).collect();
     html! {
         div.filters {
@@ -64,13 +64,9 @@ fn filters(findings: &[&Finding]) -> Markup {
     }
 }
 
-fn team(finding: &Finding) -> String {
-    finding.team.as_deref().map_or_else(|| "no team".to_owned(), clean)
-}
-
 fn row(finding: &Finding, currency: &str, comparison: Option<&Comparison>) -> Markup {
     let sign = signs::named(&finding.sign);
-    let team = team(finding);
+    let team = terminal::team(finding);
     let name = match &finding.subject.namespace {
         Some(namespace) => format!("{}/{}", clean(namespace), clean(&finding.subject.name)),
         None => clean(&finding.subject.name),
@@ -112,8 +108,9 @@ fn row(finding: &Finding, currency: &str, comparison: Option<&Comparison>) -> Ma
 fn more(finding: &Finding) -> Markup {
     html! {
         @if let Some(sign) = signs::named(&finding.sign) { p.quiet { (sign.title) ". " code { "plimsoll explain " (sign.name) } } }
-        @if let Some(class) = finding.class {
-            p.quiet { "Class " (class.name()) @if finding.class_inferred { ", inferred" } ". Fingerprint " code { (finding.fingerprint()) } "." }
+        p.quiet {
+            @if let Some(class) = finding.class { "Class " (class.name()) @if finding.class_inferred { ", inferred" } ". " }
+            "Fingerprint " code { (finding.fingerprint()) } "."
         }
         @if let Some(accepted) = &finding.accepted {
             p { "Accepted until " (words::day(accepted.expires)) ": " (clean(&accepted.reason)) ". It is in no sum." }

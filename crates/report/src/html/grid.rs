@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 
 /// Up to so many nodes have a name under them.
 const NAMED: usize = 96;
-/// Up to so many nodes have a cell a GPU: at 8 GPUs some 0.5 MiB of page.
-const CELLS: usize = 1_200;
+/// Up to so many GPUs have a cell each: some 0.8 MiB of page.
+const CELLS: usize = 10_000;
 /// Up to so many strips; above, alike neighbours share one.
 const STRIPS: usize = 12_000;
 
@@ -62,9 +62,10 @@ fn pools(grid: &[GridNode]) -> Vec<Pool<'_>> {
 
 pub(super) fn section(audit: &Audit) -> Markup {
     let grid = &audit.picture.grid;
-    let size = match grid.len() {
-        few if few <= NAMED => "",
-        many if many <= CELLS => "small",
+    let gpus: usize = grid.iter().map(|node| node.cells.len()).sum();
+    let size = match (grid.len(), gpus) {
+        (nodes, _) if nodes <= NAMED => "",
+        (_, gpus) if gpus <= CELLS => "small",
         _ => "strip",
     };
     let pools = pools(grid);
@@ -77,7 +78,7 @@ pub(super) fn section(audit: &Audit) -> Markup {
                     "Coloured by the mean share of time at work: useful work where SM, tensor or DRAM activity was seen, else that something ran."
                 }
                 div.legend { @for (class, says) in STATES { span { i class={ "key " (class) } {} (says) } } }
-                div class=(size) { @for pool in &pools { (draw(pool, size, grid.len())) } }
+                div class={ "pools " (size) } { @for pool in &pools { (draw(pool, size, grid.len())) } }
                 (table(&pools))
             }
         }

@@ -2,7 +2,7 @@
 
 use super::parts::{code, width};
 use crate::{
-    terminal,
+    funnel, terminal,
     words::{self, clean},
 };
 use maud::{Markup, html};
@@ -25,13 +25,15 @@ pub(super) fn header(audit: &Audit) -> Markup {
             }
             (lead(audit))
         }
-        section { div.panel { (funnel(audit)) } }
+        section { div.panel { (bars(audit)) } }
     }
 }
 
 /// The audit in three sentences.
 fn lead(audit: &Audit) -> Markup {
-    let (funnel, money, packing) = (&audit.funnel, &audit.money, &audit.packing);
+    let (money, packing) = (&audit.money, &audit.packing);
+    let [_, (_, allocated), (_, in_use), (_, useful)] = funnel::stages(audit);
+    let gpus = |part: Option<Part>| part.map_or_else(|| "an unknown number".to_owned(), |part| words::gpus(part.gpus));
     let figure = |amount| words::money(amount, &money.currency);
     let going = packing.nodes_that_can_go.len() as u64;
     html! {
@@ -41,9 +43,9 @@ fn lead(audit: &Audit) -> Markup {
                     Some(bill) => { "The GPU nodes cost " strong { (figure(bill)) } " a month. " }
                     None => { "What the GPU nodes cost is not known. " }
                 }
-                "Of " (words::plural(audit.counts.gpus, "GPU")) ", " strong { (words::gpus(funnel.allocated.gpus)) " are allocated" } ", "
-                (words::gpus(funnel.in_use.gpus)) " in use and " strong { (words::gpus(funnel.useful.gpus)) " usefully in use" }
-                @if funnel.unseen.gpus > 0.0 { "; of " (words::gpus(funnel.unseen.gpus)) " the use could not be seen" }
+                "Of " (words::plural(audit.counts.gpus, "GPU")) ", " strong { (gpus(allocated)) " are allocated" } ", "
+                (gpus(in_use)) " in use and " strong { (gpus(useful)) " usefully in use" }
+                @if audit.funnel.unseen.gpus > 0.0 { "; of " (words::gpus(audit.funnel.unseen.gpus)) " the use could not be seen" }
                 ". "
                 @if going > 0 {
                     @match money.realisable_saving_month {
@@ -57,28 +59,28 @@ fn lead(audit: &Audit) -> Markup {
     }
 }
 
-fn funnel(audit: &Audit) -> Markup {
+fn bars(audit: &Audit) -> Markup {
     let whole = audit.funnel.paid.gpus;
     let classes = ["paid", "allocated", "in-use", "useful"];
-    let row = |name: &str, class: &str, part: Part, why: Option<&str>| {
-        let money = words::money_or_unknown(part.cost_month, &audit.money.currency);
-        let share = if whole > 0.0 { words::percent(part.gpus / whole) } else { String::new() };
-        let title =
-            format!("{name}: {} GPUs, {money} a month{}", words::gpus(part.gpus), why.map_or_else(String::new, |why| format!(" ({why})")));
+    let row = |name: &str, class: &str, part: Option<Part>, why: Option<&str>| {
+        let money = words::money_or_unknown(part.and_then(|part| part.cost_month), &audit.money.currency);
+        let share = part.filter(|_| whole > 0.0).map_or_else(String::new, |part| words::percent(part.gpus / whole));
+        let gpus = part.map_or_else(|| words::UNKNOWN.to_owned(), |part| format!("{} GPUs", words::gpus(part.gpus)));
+        let title = format!("{name}: {gpus}, {money} a month{}", why.map_or_else(String::new, |why| format!(" ({why})")));
         html! {
             div.name title=(title) { (name) }
-            div.bar title=(title) { @if part.gpus > 0.0 { i class=(class) style=(width(part.gpus, whole)) {} } }
-            div.number { (words::gpus(part.gpus)) " GPUs" }
+            div.bar title=(title) { @if let Some(part) = part.filter(|part| part.gpus > 0.0) { i class=(class) style=(width(part.gpus, whole)) {} } }
+            div.number { (gpus) }
             div.number { (money) }
             div.number.quiet { (share) }
         }
     };
-    let unseen = terminal::unseen(audit);
+    let unseen = funnel::unseen(audit);
     html! {
         div.funnel {
             div.head {} div.head {} div.head {} div.head { "a month" } div.head { "of all" }
-            @for ((name, part), class) in terminal::stages(audit).into_iter().zip(classes) { (row(name, class, part, None)) }
-            @for (name, part, why) in &unseen { (row(name, "hatch", *part, Some(why))) }
+            @for ((name, part), class) in funnel::stages(audit).into_iter().zip(classes) { (row(name, class, part, None)) }
+            @for (name, part, why) in &unseen { (row(name, "hatch", Some(*part), Some(why))) }
         }
         @if !unseen.is_empty() {
             p.note style="margin:14px 0 0" {
@@ -187,7 +189,7 @@ pub(super) fn blind_spots(audit: &Audit) -> Markup {
                 ul.spots {
                     @for spot in audit.blind_spots.iter().take(100) {
                         li {
-                            (clean(&spot.says))
+                            strong { (terminal::subject(spot)) } ": " (clean(&spot.says))
                             @if let Some(gpus) = spot.gpus { " " span.quiet { "(" (words::gpus(gpus)) " GPUs in the dark)" } }
                             div.quiet { "To light it: " (clean(&spot.remedy)) }
                         }

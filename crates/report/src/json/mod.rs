@@ -6,7 +6,7 @@
 pub mod past;
 pub mod types;
 
-use crate::words;
+use crate::{funnel as stages, words};
 use plimsoll_decide::audit::{
     Audit,
     baseline::Comparison,
@@ -152,12 +152,14 @@ fn window(window: Window) -> t::Window {
 }
 
 fn funnel(funnel: &Funnel) -> t::Funnel {
-    let part = |part: Part| t::Part { gpus: part.gpus, cost_month: part.cost_month.map(units) };
+    let maybe =
+        |part: Option<Part>| t::Part { gpus: part.map(|part| part.gpus), cost_month: part.and_then(|part| part.cost_month).map(units) };
+    let part = |part| maybe(Some(part));
     t::Funnel {
         paid: part(funnel.paid),
         allocated: part(funnel.allocated),
-        in_use: part(funnel.in_use),
-        useful: part(funnel.useful),
+        in_use: maybe(stages::in_use(funnel)),
+        useful: maybe(stages::useful(funnel)),
         unseen: part(funnel.unseen),
         useful_unseen: part(funnel.useful_unseen),
     }

@@ -106,9 +106,9 @@ pub struct Fleet {
 /// GPUs, and what they cost.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Part {
-    /// GPUs.
-    pub gpus: f64,
-    /// Their cost a month, of those whose price is known; null: no price is known.
+    /// GPUs; null: not seen.
+    pub gpus: Option<f64>,
+    /// Their cost a month, of those whose price is known; null: no price is known, or the GPUs are not.
     pub cost_month: Option<f64>,
 }
 

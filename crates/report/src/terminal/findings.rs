@@ -42,6 +42,15 @@ pub(crate) fn is_new(finding: &Finding, comparison: Option<&Comparison>) -> bool
     comparison.is_some_and(|comparison| comparison.new.contains(&finding.fingerprint()))
 }
 
+/// Whose it is; a node is nobody's in particular.
+pub(crate) fn team(finding: &Finding) -> String {
+    match (&finding.team, finding.class) {
+        (Some(team), _) => clean(team),
+        (None, Some(_)) => "no team".to_owned(),
+        (None, None) => "–".to_owned(),
+    }
+}
+
 /// Columns right of the subject.
 const TEAM: usize = 14;
 const GPUS: usize = 7;
@@ -86,10 +95,8 @@ pub(super) fn draw(paper: &mut Paper, audit: &Audit, options: &TableOptions<'_>)
 
 fn draw_group(paper: &mut Paper, audit: &Audit, group: &Group<'_>, shown: usize, subject: usize, options: &TableOptions<'_>) {
     let found = group.findings.len();
-    let title = if group.title.is_empty() { String::new() } else { format!("  {}", group.title) };
-    let number = if found > 1 { format!("  {} found", words::count(found as u64)) } else { String::new() };
-    let room = paper.width.saturating_sub(group.sign.chars().count() + number.chars().count());
-    paper.line([(Ink::Name, clean(group.sign)), (Ink::Plain, shorten(&title, room)), (Ink::Quiet, number)]);
+    let number = if found > 1 { format!(" ({} found)", words::count(found as u64)) } else { String::new() };
+    paper.hung(&[(Ink::Name, clean(group.sign)), (Ink::Plain, "  ".to_owned())], Ink::Plain, &format!("{}{number}", group.title));
     for finding in group.findings.iter().take(shown) {
         row(paper, finding, subject, &audit.money.currency);
         let new = if is_new(finding, options.comparison) { "New: " } else { "" };
@@ -112,7 +119,7 @@ fn row(paper: &mut Paper, finding: &Finding, width: usize, currency: &str) {
     let kind = shorten(&kind, width / 2);
     let name = shorten(&name, width - kind.chars().count());
     let blank = " ".repeat(width - kind.chars().count() - name.chars().count());
-    let team = finding.team.as_deref().map_or_else(|| "no team".to_owned(), clean);
+    let team = team(finding);
     let gpus = finding.gpus.map_or_else(|| "–  ".to_owned(), |gpus| words::gpus_in_column(gpus.gpus()));
     // No GPUs are wasted: the sign is no matter of money. GPUs without a cost: the price is not known.
     let cost = match (finding.cost_month, finding.gpus) {

@@ -13,10 +13,9 @@ use crate::{
     by::By,
     words::{self, clean},
 };
-pub(crate) use findings::{about, is_new};
-pub(crate) use funnel::{stages, unseen};
+pub(crate) use findings::{about, is_new, team};
 use paper::{Ink, Paper};
-use plimsoll_decide::audit::{Audit, baseline::Comparison, money};
+use plimsoll_decide::audit::{Audit, baseline::Comparison, blind::BlindSpot, money};
 
 /// The width unless told otherwise.
 pub const WIDTH: usize = 100;
@@ -192,6 +191,11 @@ fn next_steps(paper: &mut Paper, audit: &Audit) {
     }
 }
 
+/// What a blind spot is about, not longer than a line bears.
+pub(crate) fn subject(spot: &BlindSpot) -> String {
+    words::shorten(&clean(&spot.subject), 60)
+}
+
 fn blind_spots(paper: &mut Paper, audit: &Audit) {
     const SHOWN: usize = 6;
     if audit.blind_spots.is_empty() {
@@ -200,7 +204,7 @@ fn blind_spots(paper: &mut Paper, audit: &Audit) {
     paper.heading("What could not be seen");
     for spot in audit.blind_spots.iter().take(SHOWN) {
         let dark = spot.gpus.map_or_else(String::new, |gpus| format!(" ({} GPUs in the dark)", words::gpus(gpus)));
-        paper.hung(&[(Ink::Warn, "· ".to_owned())], Ink::Plain, &format!("{}{dark}", clean(&spot.says)));
+        paper.hung(&[(Ink::Warn, "· ".to_owned())], Ink::Plain, &format!("{}: {}{dark}", subject(spot), clean(&spot.says)));
         paper.hung(&[(Ink::Plain, "  ".to_owned())], Ink::Quiet, &format!("to light it: {}", clean(&spot.remedy)));
     }
     let more = audit.blind_spots.len().saturating_sub(SHOWN) as u64;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod document;
+mod example;
 mod forms;
 mod page;
 mod sample;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 const VOID: [&str; 3] = ["meta", "input", "br"];
 
 /// Every tag that opens closes, in order, and every attribute is quoted. Gives the names met.
-fn tags(page: &str) -> Vec<String> {
+pub fn tags(page: &str) -> Vec<String> {
     let (mut open, mut seen, mut rest) = (Vec::<String>::new(), Vec::new(), page);
     while let Some(at) = rest.find('<') {
         assert!(
@@ -43,7 +43,7 @@ fn tags(page: &str) -> Vec<String> {
 }
 
 /// The pages lie in the target folder's `tmp`, to be looked at.
-fn keep(name: &str, page: &str) {
+pub fn keep(name: &str, page: &str) {
     std::fs::write(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name), page).unwrap();
 }
 

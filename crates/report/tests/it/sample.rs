@@ -209,7 +209,7 @@ pub fn audit() -> Audit {
             BlindSpot {
                 kind: UnseenKind::NoMetrics,
                 subject: "pool l40s".into(),
-                says: "12 GPUs on 2 nodes of the pool l40s send no DCGM metrics: the exporter's DaemonSet does not tolerate their taint."
+                says: "12 GPUs on 2 nodes of the pool l40s send no DCGM metrics: the exporter's DaemonSet does not tolerate their taint"
                     .into(),
                 remedy: "kubectl patch --namespace gpu-operator daemonset/nvidia-dcgm-exporter --patch …".into(),
                 gpus: Some(12.0),
