@@ -1,2 +1,27 @@
-//! placeholder
-fn main() {}
+//! `plimsoll`: arguments in, exit code out. It holds no logic: it observes, decides and reports through the crates that do.
+
+mod accepted;
+mod cli;
+mod commands;
+mod exit;
+mod printer;
+mod progress;
+#[cfg(test)]
+mod reference;
+mod source;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let printer = printer::Printer::new(cli.color, cli.quiet);
+    printer.start_log(cli.verbose);
+    match commands::run(&cli, &printer) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            printer.error(&error);
+            exit::Exit::Failed.into()
+        }
+    }
+}

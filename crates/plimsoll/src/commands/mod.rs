@@ -1,0 +1,33 @@
+//! One file a command.
+
+mod audit;
+mod snapshot;
+
+use crate::{
+    cli::{Cli, Command, Document, no_sign},
+    exit::Exit,
+    printer::Printer,
+};
+use clap::CommandFactory as _;
+use plimsoll_decide::audit::signs;
+use plimsoll_report::explain;
+
+/// Runs the command.
+pub fn run(cli: &Cli, printer: &Printer) -> anyhow::Result<Exit> {
+    match &cli.command {
+        Command::Audit(args) => return audit::run(args, printer),
+        Command::Snapshot(args) => snapshot::run(args, printer)?,
+        Command::Explain { name: None } => printer.result(&explain::list()),
+        Command::Explain { name: Some(name) } => {
+            let sign = signs::named(name).ok_or_else(|| anyhow::anyhow!(no_sign(name)))?;
+            printer.result(&explain::explain(sign));
+        }
+        Command::Schema { document: Document::Audit } => printer.result(&serde_json::to_string_pretty(&plimsoll_report::json::schema())?),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "plimsoll", &mut script);
+            printer.result(&String::from_utf8(script)?);
+        }
+    }
+    Ok(Exit::Done)
+}
