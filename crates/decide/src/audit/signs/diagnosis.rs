@@ -91,13 +91,12 @@ struct Limits {
 
 impl Limits {
     fn new(view: &View<'_>) -> Self {
-        let of = |name: &str, default: f64| view.settings.thresholds.get(name).copied().unwrap_or(default);
         Self {
             quiet: view.threshold(&super::idle_gpu::SIGN),
             low: view.threshold(&super::low_compute::SIGN),
             full: view.threshold(&super::memory_full_compute_idle::SIGN),
             misleading: view.threshold(&super::misleading_utilisation::SIGN),
-            forgotten: Seconds((of("forgotten-notebook", FORGOTTEN_DAYS).max(0.0) * 86_400.0) as u64),
+            forgotten: Seconds((view.threshold(&super::forgotten_notebook::SIGN).max(0.0) * 86_400.0) as u64),
             restarts: view.threshold(&super::held_by_crash_loop::SIGN),
         }
     }

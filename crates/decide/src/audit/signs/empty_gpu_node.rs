@@ -5,7 +5,7 @@ use crate::audit::{
     finding::{Confidence, Finding, Fix, Waste},
     view::{Judged, View},
 };
-use plimsoll_fleet::{MilliGpu, Name, Node, NodeId, Seconds};
+use plimsoll_fleet::{MilliGpu, Name, Node, NodeId, Seconds, node::Sharing};
 use std::collections::BTreeMap;
 
 pub(super) static SIGN: Sign = Sign {
@@ -40,7 +40,9 @@ fn find(view: &View<'_>) -> Vec<Finding> {
     let mut empty: Vec<(NodeId, &Node)> = view
         .fleet
         .nodes()
-        .filter(|(id, node)| node.has_gpus() && view.pods_on(*id).iter().all(|pod| view.held[pod.index()].is_zero()))
+        .filter(|(id, node)| {
+            node.has_gpus() && node.sharing != Sharing::MigInvalid && view.pods_on(*id).iter().all(|pod| view.held[pod.index()].is_zero())
+        })
         .filter(|(_, node)| node.created.is_none_or(|created| view.fleet.at.since(created) >= young))
         .collect();
     empty.sort_by(|a, b| a.1.name.cmp(&b.1.name));
@@ -90,7 +92,7 @@ fn judge(view: &View<'_>, id: NodeId, node: &Node) -> Judged {
         n => format!("; {} without GPU {} there", words::count(n, "pod"), words::verb(n, "lives", "live")),
     };
     Judged {
-        says: format!("no pod holds any of its {}{state}{guests}{since}", words::gpus(all)),
+        says: format!("no pod holds {} {}{state}{guests}{since}", words::verb(node.gpus.len(), "its", "any of its"), words::gpus(all)),
         waste: vec![Waste { node: id, pod: None, gpus: all }],
         // Whether a broken or cordoned node is on its way out, the API does not tell.
         confidence: if node.takes_pods() && node.created.is_some() { Confidence::High } else { Confidence::Medium },

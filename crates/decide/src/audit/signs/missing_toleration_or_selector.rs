@@ -143,11 +143,7 @@ fn judge(view: &View<'_>, holder: Holder, shape: &Shape, pods: &[PodId], cause: 
                 format!("{name} on {} is not tolerated", words::count(*nodes, "node")),
             );
             (
-                format!(
-                    "{who}, and does not tolerate {name}, which {} that would do {}",
-                    words::count(*nodes, "node"),
-                    words::verb(*nodes, "has", "have")
-                ),
+                format!("{who}; the taint {name} of the {} with such GPUs is not tolerated", words::count(*nodes, "node")),
                 fact,
                 Confidence::High,
                 fix,

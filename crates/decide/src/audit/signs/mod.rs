@@ -17,6 +17,7 @@ mod blind_spot;
 mod cpu_pod_on_gpu_node;
 mod cpu_starved_gpu;
 mod empty_gpu_node;
+mod forgotten_notebook;
 mod fractional_request;
 mod held_by_crash_loop;
 mod held_while_starting;
@@ -83,6 +84,7 @@ pub static ALL: &[&Sign] = &[
     &cpu_pod_on_gpu_node::SIGN,
     &cpu_starved_gpu::SIGN,
     &empty_gpu_node::SIGN,
+    &forgotten_notebook::SIGN,
     &fractional_request::SIGN,
     &held_by_crash_loop::SIGN,
     &held_while_starting::SIGN,

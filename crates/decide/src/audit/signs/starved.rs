@@ -58,10 +58,13 @@ fn judge(view: &View<'_>, holder: Holder, strands: &[&Strand], scarce: Scarce) -
     let fair_pod = (fair * view.held[pod.index()].gpus()) as u64;
     Some(Judged {
         says: format!(
-            "it asks for {} a GPU, {} times the share of a GPU on its {}, and so {} there cannot be used",
+            "it asks for {} a GPU, {} times the share of a GPU on its {}: {} there cannot be used",
             (scarce.amount)(per_gpu as u64),
             words::trim((per_gpu / fair * 10.0).round() / 10.0),
-            words::count(strands.len(), "node"),
+            match strands.len() {
+                1 => "node".to_owned(),
+                n => words::count(n, "node"),
+            },
             words::gpus(gpus),
         ),
         waste: strands.iter().map(|strand| Waste { node: strand.node, pod: None, gpus: strand.gpus }).collect(),

@@ -7,9 +7,11 @@ use super::{
 };
 use crate::audit::{
     finding::{Confidence, Finding, Fix, Waste},
+    room,
     view::{Holder, Judged, View},
 };
-use plimsoll_fleet::{MilliCpu, NodeId, PodId, Shape};
+use plimsoll_fleet::{MilliCpu, NodeId, PodId, Shape, ShapeId};
+use std::collections::BTreeMap;
 
 pub(super) static SIGN: Sign = Sign {
     name: "stranded-gpu",
@@ -38,14 +40,15 @@ again.",
 };
 
 fn find(view: &View<'_>) -> Vec<Finding> {
+    let mut places = Places::default();
     view.strands()
         .iter()
         .filter(|strand| strand.hog.is_none())
-        .map(|strand| view.on_node(&SIGN, strand.node, judge(view, strand)))
+        .map(|strand| view.on_node(&SIGN, strand.node, judge(view, &mut places, strand)))
         .collect()
 }
 
-fn judge(view: &View<'_>, strand: &Strand) -> Judged {
+fn judge(view: &View<'_>, places: &mut Places, strand: &Strand) -> Judged {
     let (node, room) = (view.node(strand.node), view.room(strand.node));
     let shape = &view.fleet.shapes[strand.shape.index()];
     let free = words::gpus(strand.gpus);
@@ -85,21 +88,48 @@ fn judge(view: &View<'_>, strand: &Strand) -> Judged {
             view.read("Node.status.allocatable less Pod.spec.containers[].resources.requests", value),
             view.read("Pod.spec.containers[].resources", format!("usual in this pool: {asks}")),
         ],
-        fix: mend(view, strand, taken.first().map(|(holder, _)| *holder)),
+        fix: mend(view, places, strand, taken.first().map(|(holder, _)| *holder)),
     }
 }
 
-fn mend(view: &View<'_>, strand: &Strand, taker: Option<Holder>) -> Fix {
+fn mend(view: &View<'_>, places: &mut Places, strand: &Strand, taker: Option<Holder>) -> Fix {
     let without_gpu = |holder: &Holder| pods_there(view, strand.node, *holder).all(|pod| view.held[pod.index()].is_zero());
     match taker.filter(|_| !matches!(strand.why, Why::Fragments { .. })).filter(without_gpu) {
         Some(holder) => super::cpu_pod_on_gpu_node::send_away(view, holder, &[strand.node]),
         _ => {
             let name = fix::quote(&view.node(strand.node).name);
+            if places.elsewhere(view, strand.node) {
+                return Fix {
+                    says: "Drain it once: its pods fill holes elsewhere, and the node is whole again.".into(),
+                    action: format!("kubectl drain {name} --ignore-daemonsets --delete-emptydir-data && kubectl uncordon {name}"),
+                };
+            }
             Fix {
-                says: "Drain it once: its pods fill holes elsewhere, and the node is whole again.".into(),
-                action: format!("kubectl drain {name} --ignore-daemonsets --delete-emptydir-data && kubectl uncordon {name}"),
+                says: "Let work that asks for fewer GPUs fill it, or have its pods ask for a number that leaves no rest.".into(),
+                action: format!("kubectl describe node {name}"),
             }
         }
+    }
+}
+
+/// Nodes with room for a pod of a shape, up to two of them: enough to know whether there is another one. Looked up once a shape, because a
+/// great fleet has many strands and few shapes.
+#[derive(Default)]
+struct Places(BTreeMap<ShapeId, [Option<NodeId>; 2]>);
+
+impl Places {
+    /// Would each GPU pod of the node find room on some other node, one by one?
+    fn elsewhere(&mut self, view: &View<'_>, node: NodeId) -> bool {
+        let mut pods = view.pods_on(node).iter().filter(|pod| !view.held[pod.index()].is_zero());
+        pods.all(|&pod| {
+            let shape = view.pod(pod).shape;
+            let places = self.0.entry(shape).or_insert_with(|| {
+                let shape = &view.fleet.shapes[shape.index()];
+                let mut fitting = view.fleet.nodes().map(|(id, _)| id).filter(|&id| room::fits(view, shape, id));
+                [fitting.next(), fitting.next()]
+            });
+            places.iter().flatten().any(|&place| place != node)
+        })
     }
 }
 

@@ -362,7 +362,7 @@ fn a_pod_that_no_node_lets_in_is_told_why() {
     let found = waits(&|shape| shape.tolerations.clear());
     assert_eq!(
         found[0].says,
-        "1 pod waits for 1 nvidia.com/gpu, and does not tolerate nvidia.com/gpu:NoSchedule, which 2 nodes that would do have"
+        "1 pod waits for 1 nvidia.com/gpu; the taint nvidia.com/gpu:NoSchedule of the 2 nodes with such GPUs is not tolerated"
     );
     let patch = r#"'[{"op":"add","path":"/spec/template/spec/tolerations","value":[{"effect":"NoSchedule","key":"nvidia.com/gpu","operator":"Exists"}]}]'"#;
     assert_eq!(found[0].fix.action, format!("kubectl patch deployment lost -n ml --type=json -p {patch}"));
@@ -511,6 +511,28 @@ fn gpus_held_by_slow_starts() {
     assert_eq!(fleet(5, true, 0), []);
     assert_eq!(fleet(5, false, 48), []);
     assert_eq!(fleet(42, false, 400), [], "before the window");
+}
+
+#[test]
+fn a_notebook_is_forgotten_after_days_without_work() {
+    let found = |kind: &str, hours: u64, last_hours_ago: Option<u64>, figures: &[(Metric, f64)]| {
+        let mut fleet = Builder::new();
+        let node = fleet.node(h100("gpu-1"));
+        let lab = fleet.workload(kind, "lab");
+        let pod = fleet.pod(Some(lab), Some(node), shape(1));
+        fleet.seen(pod, figures);
+        let since = Some(hours_ago(hours));
+        let each = fleet.pod_mut(pod);
+        (each.created, each.scheduled, each.started, each.ready) = (since, since, since, since);
+        fleet.fleet.evidence.pods[0].metrics.last_active = last_hours_ago.map(hours_ago);
+        let fleet = fleet.build();
+        (findings(&fleet, "forgotten-notebook").len(), findings(&fleet, "idle-gpu").len())
+    };
+    assert_eq!(found("Notebook", 480, None, &QUIET), (1, 0));
+    assert_eq!(found("Notebook", 20, None, &QUIET), (0, 1), "too young to be forgotten, and idle all the same");
+    assert_eq!(found("Deployment", 480, None, &QUIET), (0, 1), "no notebook");
+    assert_eq!(found("Notebook", 480, Some(100), &busy()), (1, 0), "busy once, and long ago");
+    assert_eq!(found("Notebook", 480, Some(10), &busy()), (0, 0), "used yesterday");
 }
 
 #[test]
