@@ -4,7 +4,11 @@
 //! `sketches-ddsketch` keeps a dense store of 2 to 16 KiB; a fleet has a million series, so this one packs its bins
 //! as varint pairs: 40 bytes and about 3 more a distinct bin.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error as _, Visitor},
+};
+use std::fmt;
 
 /// Bins grow by this factor: (1 + accuracy) / (1 − accuracy), accuracy 0.02.
 const GAMMA: f64 = 1.02 / 0.98;
@@ -250,22 +254,58 @@ impl Serialize for Sketch {
 
 impl<'de> Deserialize<'de> for Sketch {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (count, sum, min, max, hex) = <(u32, f64, f64, f64, std::borrow::Cow<'_, str>)>::deserialize(deserializer)?;
-        let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
-        let packed: Option<Box<[u8]>> = hex
-            .as_bytes()
-            .chunks(2)
-            .map(|pair| match pair {
-                &[high, low] => Some(digit(high)? << 4 | digit(low)?),
-                _ => None,
-            })
-            .collect();
-        packed
-            .map(|packed| Self { count, sum, min, max, packed })
-            .filter(Self::is_sound)
-            .ok_or_else(|| D::Error::custom("not a sketch: its bins do not add up to its count"))
+        let (count, sum, min, max, Hex(packed)) = Deserialize::deserialize(deserializer)?;
+        let sketch = Self { count, sum, min, max, packed };
+        if sketch.is_sound() { Ok(sketch) } else { Err(D::Error::custom("not a sketch: its bins do not add up to its count")) }
     }
 }
+
+/// Bytes in hexadecimal. Read where they stand, without a copy of the text: a snapshot has a million sketches.
+struct Hex(Box<[u8]>);
+
+impl<'de> Deserialize<'de> for Hex {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Digits;
+
+        impl Visitor<'_> for Digits {
+            type Value = Hex;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("bins in hexadecimal")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Hex, E> {
+                let mut bytes = Vec::with_capacity(text.len() / 2);
+                // What is no digit leaves a bit above the lowest four.
+                let mut wrong = text.len() as u8 & 1;
+                for pair in text.as_bytes().chunks_exact(2) {
+                    let (high, low) = (DIGIT[usize::from(pair[0])], DIGIT[usize::from(pair[1])]);
+                    wrong |= (high | low) & 0xf0;
+                    bytes.push(high << 4 | low & 15);
+                }
+                if wrong == 0 { Ok(Hex(bytes.into())) } else { Err(E::custom("not a sketch: its bins are not in hexadecimal")) }
+            }
+        }
+
+        deserializer.deserialize_str(Digits)
+    }
+}
+
+/// The value of each hexadecimal digit; 255 for what is none.
+const DIGIT: [u8; 256] = {
+    let mut table = [255; 256];
+    let mut value = 0;
+    while value < 10 {
+        table[b'0' as usize + value] = value as u8;
+        value += 1;
+    }
+    while value < 16 {
+        table[b'a' as usize + value - 10] = value as u8;
+        table[b'A' as usize + value - 10] = value as u8;
+        value += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {

@@ -38,11 +38,13 @@ fn it_is_as_large_as_it_says_and_no_node_is_too_full() {
 #[test]
 fn every_planted_and_healthy_subject_is_there() {
     let fleet = fleet(SEED);
+    let pools: std::collections::BTreeSet<String> = fleet.nodes.iter().filter_map(|node| Some(node.pool.as_ref()?.to_string())).collect();
     let names: Vec<String> = fleet
         .workloads
         .iter()
         .map(|workload| format!("{}/{}", workload.namespace, workload.name))
         .chain(fleet.nodes.iter().map(|node| node.name.to_string()))
+        .chain(pools)
         .collect();
     for subject in PLANTED.iter().map(|planted| planted.1).chain(HEALTHY) {
         assert_eq!(names.iter().filter(|name| *name == subject).count(), 1, "{subject}");

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use std::{
     collections::HashSet,
     fs::File,
-    io::{self, Read},
+    io::{self, BufRead, Read},
     path::Path,
     sync::{
         Mutex, PoisonError,
@@ -201,9 +201,10 @@ struct Cutter {
 impl Cutter {
     fn cut_part(&mut self, mut member: impl Read, part: Part, promised: &PartEntry) -> Result<(), SnapshotError> {
         let (mut sha256, mut bytes, mut lines) = (Sha256::new(), 0_u64, 0_u64);
-        let mut text = Vec::with_capacity(CHUNK);
+        let mut text = Vec::new();
         loop {
             let before = text.len();
+            text.reserve(CHUNK);
             let got = (&mut member)
                 .take(CHUNK as u64)
                 .read_to_end(&mut text)
@@ -349,13 +350,20 @@ fn parse(chunk: &Chunk, shared: &mut Shared) -> Result<Fleet, SnapshotError> {
 }
 
 fn rows<T: DeserializeOwned>(chunk: &Chunk, mut each: impl FnMut(T) -> Result<(), String>) -> Result<(), SnapshotError> {
-    let text = chunk.text.strip_suffix(b"\n").unwrap_or(&chunk.text);
-    for (line, number) in text.split(|byte| *byte == b'\n').zip(chunk.line..) {
+    let mut rest = &*chunk.text;
+    let mut number = chunk.line;
+    while !rest.is_empty() {
+        let mut after = rest;
+        // The standard library's fast search for a byte; a slice cannot fail.
+        let length = after.skip_until(b'\n').unwrap_or(rest.len());
+        let line = &rest[..length];
         serde_json::from_slice(line).and_then(|row| each(row).map_err(serde::de::Error::custom)).map_err(|source| SnapshotError::Line {
             file: chunk.part.file(),
             line: number,
             source,
         })?;
+        rest = after;
+        number += 1;
     }
     Ok(())
 }
