@@ -46,10 +46,11 @@ pub(super) fn demand(view: &View<'_>, pods: &[PodId]) -> Option<Demand> {
 /// The busiest, by mean, of SM, tensor and DRAM activity. For what is not collected engine activity stands in, their upper
 /// bound: less seen must never look like less load. None: not even that was seen.
 fn load(view: &View<'_>, pod: PodId) -> Option<(Metric, Sketch)> {
-    let seen = |metric| Some((metric, view.seen(pod, metric).filter(|_| view.sees_all(pod, metric))?));
-    let bounded = |metric| seen(metric).or_else(|| seen(Metric::EngineActive));
+    let mean = |metric| view.mean(pod, metric).filter(|_| view.sees_all(pod, metric)).map(|(mean, _)| (metric, mean));
+    let bounded = |metric| mean(metric).or_else(|| mean(Metric::EngineActive));
     let known = [bounded(Metric::SmActive)?, bounded(Metric::DramActive)?];
-    known.into_iter().chain(seen(Metric::TensorActive)).max_by(|a, b| a.1.mean().total_cmp(&b.1.mean()))
+    let (metric, _) = known.into_iter().chain(mean(Metric::TensorActive)).max_by(|a, b| a.1.total_cmp(&b.1))?;
+    Some((metric, view.seen(pod, metric)?))
 }
 
 fn facts(view: &View<'_>, metric: Metric, compute: &Sketch, cache: &[&Sketch]) -> Vec<Fact> {

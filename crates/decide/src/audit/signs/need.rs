@@ -26,13 +26,14 @@ pub(super) struct Need {
     pub(super) confidence: Confidence,
 }
 
-/// The needs of a holder's pods, each by SM activity and by engine activity, as far as seen (SM activity first). None: some pod cannot
-/// be judged (and all pods share one template), or holds something else than one whole NVIDIA GPU, or its memory held is not its need.
-pub(super) fn of_all(view: &View<'_>, holder: Holder, pods: &[PodId]) -> Option<Vec<Vec<Need>>> {
+/// What `fit` makes of each pod's needs; these are by SM activity and by engine activity, as far as seen (SM activity first). None: some
+/// pod does not fit or cannot be judged (and all pods share one template), or holds something else than one whole NVIDIA GPU, or its
+/// memory held is not its need. The first such pod ends the search.
+pub(super) fn of_all<T>(view: &View<'_>, holder: Holder, pods: &[PodId], fit: impl Fn(&[Need]) -> Option<T>) -> Option<Vec<T>> {
     if view.class(holder).class == Class::Training {
         return None;
     }
-    pods.iter().map(|&pod| Some(of(view, pod)).filter(|needs| !needs.is_empty())).collect()
+    pods.iter().map(|&pod| fit(&of(view, pod))).collect()
 }
 
 fn of(view: &View<'_>, pod: PodId) -> Vec<Need> {

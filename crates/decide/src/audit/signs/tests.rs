@@ -718,6 +718,43 @@ mod properties {
             }
         }
 
+        /// One pod of which all is seen: the sharpest case, because nothing else hides what a metric's absence does.
+        #[test]
+        fn a_pod_without_one_of_its_metrics_is_not_accused_of_something_else(
+            (kind, sliced) in (proptest::sample::select(vec!["Deployment", "Job", "Notebook"]), any::<bool>()),
+            (util, engine, sm, tensor, dram, memory) in (0.0..1.0_f64, 0.0..1.0_f64, 0.0..1.0_f64, 0.0..1.0_f64, 0.0..1.0_f64, 0.0..8e10_f64),
+            quiet in proptest::bool::weighted(0.3),
+        ) {
+            let scale = if quiet { 0.004 } else { 1.0 };
+            // Products of shares lean to the small ones, where the verdicts are.
+            let figures = [
+                (Metric::GpuUtil, util.max(0.02) * scale),
+                (Metric::EngineActive, engine.max(0.02) * scale),
+                (Metric::SmActive, engine * sm * scale),
+                (Metric::TensorActive, engine * sm * tensor * scale),
+                (Metric::DramActive, engine * dram * dram * scale),
+                (Metric::MemoryUsed, memory),
+            ];
+            let seen = |without: Option<Metric>| {
+                let mut figures = figures.to_vec();
+                figures.retain(|(metric, _)| Some(*metric) != without);
+                let mut fleet = Builder::new();
+                let node = fleet.node(h100("gpu-1"));
+                let only = fleet.workload(kind, "only");
+                let pod = fleet.pod(Some(only), Some(node), shape(1));
+                fleet.seen(pod, &figures);
+                if sliced {
+                    fleet.fleet.evidence.pods[0].slice = Some(SliceId { instance: 1, profile: "7g.80gb".into() });
+                }
+                verdicts(&all(&fleet.build()))
+            };
+            let before = seen(None);
+            for metric in Metric::ALL {
+                let new: Vec<_> = seen(Some(metric)).difference(&before).filter(|(sign, _)| sign != "blind-spot").cloned().collect();
+                prop_assert!(new.is_empty(), "without {metric:?}: {new:?}");
+            }
+        }
+
         #[test]
         fn without_a_metric_no_new_verdict_appears(fleet in fleet(), metric in proptest::sample::select(Metric::ALL.to_vec())) {
             let before = verdicts(&all(&fleet));

@@ -64,9 +64,7 @@ fn find(view: &View<'_>) -> Vec<Finding> {
 }
 
 fn judge(view: &View<'_>, holder: Holder, pods: &[PodId]) -> Option<Finding> {
-    let needs = need::of_all(view, holder, pods)?;
-    let parts: Option<Vec<(Part, Need, Confidence)>> = needs.iter().map(|needs| smallest(view, needs)).collect();
-    let parts = parts?;
+    let parts = need::of_all(view, holder, pods, |needs| smallest(view, needs))?;
     let confidence = parts.iter().map(|(_, _, confidence)| *confidence).min()?;
     let (greatest, need, _) = parts.iter().max_by_key(|(part, ..)| part.size())?;
     let node = view.node(need.node);

@@ -78,13 +78,10 @@ fn offers<'a>(view: &View<'a>) -> Vec<Offer<'a>> {
 }
 
 fn judge(view: &View<'_>, offers: &[Offer<'_>], holder: Holder, pods: &[PodId]) -> Option<Finding> {
-    let needs = need::of_all(view, holder, pods)?;
     let most = view.threshold(&SIGN);
     // One model for all pods, because they have one template; the cheapest that is cheaper than what every pod has.
-    let (offer, fits) = offers.iter().find_map(|offer| {
-        let fits: Option<Vec<(Need, Confidence, MoneyPerHour)>> = needs.iter().map(|needs| fit(view, offer, needs, most)).collect();
-        Some((offer, fits?))
-    })?;
+    let (offer, fits) =
+        offers.iter().find_map(|offer| Some((offer, need::of_all(view, holder, pods, |needs| fit(view, offer, needs, most))?)))?;
     let confidence = fits.iter().map(|(_, confidence, _)| *confidence).min()?;
     let (need, _, price) = fits.iter().max_by(|a, b| a.0.compute.total_cmp(&b.0.compute).then_with(|| a.0.memory.cmp(&b.0.memory)))?;
     let node = view.node(need.node);
