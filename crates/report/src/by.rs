@@ -54,7 +54,7 @@ impl By {
     pub fn key(self, row: &Row) -> String {
         match (&row.key, self) {
             (Key::Named(name), _) => words::clean(name),
-            (Key::Free, _) => "(held by nobody)".to_owned(),
+            (Key::Free, _) => "(nobody)".to_owned(),
             (Key::Unnamed, Self::GpuModel) => "(model unknown)".to_owned(),
             (Key::Unnamed, by) => format!("(no {})", by.name()),
         }

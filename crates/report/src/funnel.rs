@@ -13,7 +13,7 @@ pub(crate) fn stages(audit: &Audit) -> [(&'static str, Option<Part>); 4] {
     let funnel = &audit.funnel;
     [
         ("Paid for", Some(funnel.paid)),
-        ("Allocated", Some(funnel.allocated)),
+        ("Allocated", funnel.allocated),
         ("In use", in_use(funnel)),
         ("Usefully in use", useful(funnel)),
     ]
@@ -21,7 +21,7 @@ pub(crate) fn stages(audit: &Audit) -> [(&'static str, Option<Part>); 4] {
 
 /// In use; none: the use of nothing that is allocated was seen.
 pub(crate) fn in_use(funnel: &Funnel) -> Option<Part> {
-    let all_dark = funnel.unseen.gpus > 0.0 && funnel.unseen.gpus >= funnel.allocated.gpus - REMAINDER;
+    let all_dark = funnel.unseen.gpus > 0.0 && funnel.allocated.is_none_or(|held| funnel.unseen.gpus >= held.gpus - REMAINDER);
     (!all_dark).then_some(funnel.in_use)
 }
 
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn what_nobody_saw_is_unknown_and_what_was_seen_idle_is_zero() {
-        let seen = Funnel { paid: part(8.0), allocated: part(4.0), ..Funnel::default() };
+        let seen = Funnel { paid: part(8.0), allocated: Some(part(4.0)), ..Funnel::default() };
         assert_eq!((in_use(&seen), useful(&seen)), (Some(part(0.0)), Some(part(0.0))));
         let dark = Funnel { unseen: part(4.0), ..seen };
         assert_eq!((in_use(&dark), useful(&dark)), (None, None));

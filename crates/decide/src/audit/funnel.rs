@@ -18,13 +18,13 @@ pub struct Part {
 pub struct Funnel {
     /// All physical GPUs.
     pub paid: Part,
-    /// Held by pods now.
-    pub allocated: Part,
+    /// Held by pods now; none: pods could not be listed.
+    pub allocated: Option<Part>,
     /// At work: what is allocated × the share of time that something ran there (engine activity, else `GPU_UTIL`), of what was seen.
     pub in_use: Part,
     /// Usefully at work: × the busiest of SM, tensor and DRAM activity, of what was seen.
     pub useful: Part,
-    /// Allocated, but whether in use could not be seen.
+    /// Allocated (or, where pods could not be listed, perhaps allocated), but whether in use could not be seen.
     pub unseen: Part,
     /// In use, but whether usefully could not be seen (no SM, tensor or DRAM activity collected).
     pub useful_unseen: Part,
@@ -40,7 +40,10 @@ pub fn funnel(view: &View<'_>) -> Funnel {
         }
     }
     let [paid, allocated, in_use, useful, unseen, useful_unseen] = sums.map(Adder::part);
-    Funnel { paid, allocated, in_use, useful, unseen, useful_unseen }
+    if !view.pods_seen {
+        return Funnel { paid, unseen: paid, ..Funnel::default() };
+    }
+    Funnel { paid, allocated: Some(allocated), in_use, useful, unseen, useful_unseen }
 }
 
 /// The parts of one node, in the order of [`Funnel`]'s fields.

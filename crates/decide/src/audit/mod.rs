@@ -86,7 +86,10 @@ impl Audit {
 pub fn audit(fleet: &Fleet, prices: &PriceBook, settings: &Settings) -> Audit {
     let view = View::new(fleet, prices, settings);
     let mut findings: Vec<Finding> =
-        signs::ALL.iter().filter(|sign| !settings.off.contains(sign.name)).flat_map(|sign| (sign.find)(&view)).collect();
+        signs::ALL
+            .iter()
+            .filter(|sign| !settings.off.contains(sign.name) && (view.pods_seen || signs::NEED_NO_PODS.contains(&sign.name)))
+            .flat_map(|sign| (sign.find)(&view)).collect();
     for finding in &mut findings {
         finding.accepted = settings.accepted.iter().find(|accepted| baseline::accepts(accepted, finding, fleet.at)).cloned();
     }
@@ -96,7 +99,7 @@ pub fn audit(fleet: &Fleet, prices: &PriceBook, settings: &Settings) -> Audit {
         move_training: false,
         price: &|node| Some(view.prices[node.index()].as_ref().ok()?.per_hour),
     };
-    let packing = money::packing(&view, &pack::consolidate(fleet, &options));
+    let packing = if view.pods_seen { money::packing(&view, &pack::consolidate(fleet, &options)) } else { money::unpacked(&view) };
     let sums = money::sums(&view, prices.currency(), &findings, &packing);
     let blind_spots = blind::spots(&view);
     Audit {
@@ -106,7 +109,7 @@ pub fn audit(fleet: &Fleet, prices: &PriceBook, settings: &Settings) -> Audit {
         counts: counts(&view),
         funnel: funnel::funnel(&view),
         next_steps: next_steps::steps(&findings, &packing, &blind_spots),
-        views: views::views(&view, &findings),
+        views: if view.pods_seen { views::views(&view, &findings) } else { views::Views::default() },
         picture: picture::picture(&view),
         money: sums,
         packing,

@@ -35,6 +35,8 @@ pub struct Sums {
 /// A node that can go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Going {
+    /// Its place in the fleet.
+    pub node: NodeId,
     /// Its name.
     pub name: Name,
     /// What it costs a month; none: unknown.
@@ -67,6 +69,7 @@ pub fn packing(view: &View<'_>, packing: &pack::Packing) -> Packing {
         .nodes_that_can_go
         .iter()
         .map(|&node| Going {
+            node,
             name: view.node(node).name.clone(),
             per_month: view.prices[node.index()].as_ref().ok().map(|price| price.per_hour.over_month()),
         })
@@ -84,6 +87,21 @@ pub fn packing(view: &View<'_>, packing: &pack::Packing) -> Packing {
         nodes_that_can_go: going,
         moves: packing.moves.len() as u32,
         kept,
+    }
+}
+
+/// Where pods could not be listed: no node can be said to go, and nothing is proven.
+#[must_use]
+pub fn unpacked(view: &View<'_>) -> Packing {
+    let now = view.fleet.nodes.iter().filter(|node| node.has_gpus()).count() as u32;
+    Packing {
+        nodes_now: now,
+        nodes_needed: now,
+        nodes_lower_bound: 0,
+        bound_how: "none: pods could not be listed".to_owned(),
+        nodes_that_can_go: Vec::new(),
+        moves: 0,
+        kept: BTreeMap::from([("its pods could not be listed".to_owned(), now)]),
     }
 }
 

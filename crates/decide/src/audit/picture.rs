@@ -105,6 +105,9 @@ fn grid_node(view: &View<'_>, id: NodeId) -> GridNode {
             *cell = Some(cell.unwrap_or(0.0) + share * weight);
         }
     }
+    if !view.pods_seen {
+        return GridNode { name: node.name.clone(), pool: node.pool.clone(), model: node.gpu_product.clone(), cells: vec![Cell::Dark; busy.len()] };
+    }
     let mut held = vec![false; node.gpus.len()];
     let mut total = MilliGpu::ZERO;
     for &pod in view.pods_on(id) {

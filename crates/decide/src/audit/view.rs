@@ -16,7 +16,7 @@ use crate::{
 };
 use plimsoll_fleet::{
     DeviceUsage, EngineUsage, Fleet, GpuHours, Metric, MilliGpu, Money, MoneyPerHour, Name, Node, NodeId, Pod, PodId, PodUsage, Ratio,
-    Seconds, Shape, Sketch, SketchBuilder, Workload, WorkloadId,
+    Seconds, Shape, Sketch, SketchBuilder, Unseen, UnseenKind, Workload, WorkloadId,
     evidence::Attribution,
     holding,
     price::{NodePrice, PriceBook, Unpriced},
@@ -32,6 +32,8 @@ pub struct View<'a> {
     pub settings: &'a Settings,
     /// The price of each node, or why there is none.
     pub prices: Vec<Result<NodePrice, Unpriced>>,
+    /// Were pods listed? Where not, no node may be called empty.
+    pub pods_seen: bool,
     /// The part of a node's GPUs that each pod holds now.
     pub held: Vec<MilliGpu>,
     pods_on: Groups<PodId>,
@@ -121,7 +123,11 @@ impl<'a> View<'a> {
             .enumerate()
             .map(|(id, workload)| namespaces.of_workload(workload, shape_of(id, workload).map(|shape| &shape.labels)))
             .collect();
+        let unlisted = |unseen: &Unseen| {
+            matches!(unseen.kind, UnseenKind::Forbidden | UnseenKind::Partial) && &*unseen.subject == "list pods"
+        };
         let mut view = Self {
+            pods_seen: !fleet.unseen.iter().any(unlisted),
             prices: fleet.nodes.iter().map(|node| prices.price(node)).collect(),
             held: fleet.pods.iter().map(|pod| holding::held(fleet, pod)).collect(),
             usage_of_pod: Groups::new(fleet.pods.len(), (0..).zip(&evidence.pods).map(|(id, usage)| (usage.pod.index(), id))),

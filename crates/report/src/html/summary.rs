@@ -171,7 +171,7 @@ pub(super) fn next_steps(audit: &Audit) -> Markup {
                             @if let Some(worth) = step.worth_month {
                                 " " span.worth { "Up to " (words::money(worth, &audit.money.currency)) " a month." }
                             }
-                            (code(&step.command))
+                            @if !step.command.is_empty() { (code(&step.command)) }
                         } }
                     }
                 }

@@ -157,7 +157,7 @@ fn funnel(funnel: &Funnel) -> t::Funnel {
     let part = |part| maybe(Some(part));
     t::Funnel {
         paid: part(funnel.paid),
-        allocated: part(funnel.allocated),
+        allocated: funnel.allocated.map(part),
         in_use: maybe(stages::in_use(funnel)),
         useful: maybe(stages::useful(funnel)),
         unseen: part(funnel.unseen),

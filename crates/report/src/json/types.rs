@@ -117,8 +117,8 @@ pub struct Part {
 pub struct Funnel {
     /// All physical GPUs.
     pub paid: Part,
-    /// Held by pods now.
-    pub allocated: Part,
+    /// Held by pods now; null: pods could not be listed.
+    pub allocated: Option<Part>,
     /// At work, of what was seen.
     pub in_use: Part,
     /// Usefully at work, of what was seen.

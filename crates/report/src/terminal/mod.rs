@@ -187,7 +187,9 @@ fn next_steps(paper: &mut Paper, audit: &Audit) {
             .worth_month
             .map_or_else(String::new, |worth| format!(" Worth up to {} a month.", words::money(worth, &audit.money.currency)));
         paper.hung(&[(Ink::Strong, format!("{number}. "))], Ink::Plain, &format!("{}{worth}", clean(&step.says)));
-        paper.code(3, &step.command, 12);
+        if !step.command.is_empty() {
+            paper.code(3, &step.command, 12);
+        }
     }
 }
 

@@ -178,7 +178,7 @@ pub fn audit() -> Audit {
         counts: Counts { nodes: 52, gpu_nodes: 17, gpus: 136, pods: 1_611, gpu_pods: 96, workloads: 37 },
         funnel: Funnel {
             paid: part(136.0, 321_433.6),
-            allocated: part(104.5, 262_420.4),
+            allocated: Some(part(104.5, 262_420.4)),
             in_use: part(41.25, 103_587.0),
             useful: part(19.75, 49_596.2),
             unseen: part(12.0, 30_134.4),
@@ -198,8 +198,8 @@ pub fn audit() -> Audit {
             nodes_lower_bound: 14,
             bound_how: "GPUs asked for, over the GPUs of the largest nodes".into(),
             nodes_that_can_go: vec![
-                Going { name: "gpu-pool-a100-7f9c-0012".into(), per_month: dollars(20_089.6) },
-                Going { name: "gpu-pool-a100-7f9c-0013".into(), per_month: dollars(20_089.6) },
+                Going { node: NodeId(11), name: "gpu-pool-a100-7f9c-0012".into(), per_month: dollars(20_089.6) },
+                Going { node: NodeId(12), name: "gpu-pool-a100-7f9c-0013".into(), per_month: dollars(20_089.6) },
             ],
             moves: 6,
             kept: [("its pods fit nowhere else".to_owned(), 12), ("a pod on it may not be evicted".to_owned(), 3)].into(),

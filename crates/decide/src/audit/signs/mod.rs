@@ -115,6 +115,9 @@ pub static ALL: &[&Sign] = &[
     &wrong_gpu_model::SIGN,
 ];
 
+/// Signs that a node's own object tells: all that is left where pods could not be listed.
+pub const NEED_NO_PODS: [&str; 2] = ["mig-invalid", "untainted-gpu-node"];
+
 /// The sign of that name.
 #[must_use]
 pub fn named(name: &str) -> Option<&'static Sign> {
