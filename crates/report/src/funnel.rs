@@ -11,12 +11,7 @@ const REMAINDER: f64 = 1e-6;
 /// The stages with their names. None: nothing was seen of what the stage before it holds, so the stage is unknown, not 0.
 pub(crate) fn stages(audit: &Audit) -> [(&'static str, Option<Part>); 4] {
     let funnel = &audit.funnel;
-    [
-        ("Paid for", Some(funnel.paid)),
-        ("Allocated", funnel.allocated),
-        ("In use", in_use(funnel)),
-        ("Usefully in use", useful(funnel)),
-    ]
+    [("Paid for", Some(funnel.paid)), ("Allocated", funnel.allocated), ("In use", in_use(funnel)), ("Usefully in use", useful(funnel))]
 }
 
 /// In use; none: the use of nothing that is allocated was seen.

@@ -85,11 +85,11 @@ impl Audit {
 #[must_use]
 pub fn audit(fleet: &Fleet, prices: &PriceBook, settings: &Settings) -> Audit {
     let view = View::new(fleet, prices, settings);
-    let mut findings: Vec<Finding> =
-        signs::ALL
-            .iter()
-            .filter(|sign| !settings.off.contains(sign.name) && (view.pods_seen || signs::NEED_NO_PODS.contains(&sign.name)))
-            .flat_map(|sign| (sign.find)(&view)).collect();
+    let mut findings: Vec<Finding> = signs::ALL
+        .iter()
+        .filter(|sign| !settings.off.contains(sign.name) && (view.pods_seen || signs::NEED_NO_PODS.contains(&sign.name)))
+        .flat_map(|sign| (sign.find)(&view))
+        .collect();
     for finding in &mut findings {
         finding.accepted = settings.accepted.iter().find(|accepted| baseline::accepts(accepted, finding, fleet.at)).cloned();
     }

@@ -106,7 +106,12 @@ fn grid_node(view: &View<'_>, id: NodeId) -> GridNode {
         }
     }
     if !view.pods_seen {
-        return GridNode { name: node.name.clone(), pool: node.pool.clone(), model: node.gpu_product.clone(), cells: vec![Cell::Dark; busy.len()] };
+        return GridNode {
+            name: node.name.clone(),
+            pool: node.pool.clone(),
+            model: node.gpu_product.clone(),
+            cells: vec![Cell::Dark; busy.len()],
+        };
     }
     let mut held = vec![false; node.gpus.len()];
     let mut total = MilliGpu::ZERO;

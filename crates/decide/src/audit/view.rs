@@ -123,9 +123,8 @@ impl<'a> View<'a> {
             .enumerate()
             .map(|(id, workload)| namespaces.of_workload(workload, shape_of(id, workload).map(|shape| &shape.labels)))
             .collect();
-        let unlisted = |unseen: &Unseen| {
-            matches!(unseen.kind, UnseenKind::Forbidden | UnseenKind::Partial) && &*unseen.subject == "list pods"
-        };
+        let unlisted =
+            |unseen: &Unseen| matches!(unseen.kind, UnseenKind::Forbidden | UnseenKind::Partial) && &*unseen.subject == "list pods";
         let mut view = Self {
             pods_seen: !fleet.unseen.iter().any(unlisted),
             prices: fleet.nodes.iter().map(|node| prices.price(node)).collect(),

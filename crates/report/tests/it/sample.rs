@@ -198,8 +198,8 @@ pub fn audit() -> Audit {
             nodes_lower_bound: 14,
             bound_how: "GPUs asked for, over the GPUs of the largest nodes".into(),
             nodes_that_can_go: vec![
-                Going { node: NodeId(11), name: "gpu-pool-a100-7f9c-0012".into(), per_month: dollars(20_089.6) },
-                Going { node: NodeId(12), name: "gpu-pool-a100-7f9c-0013".into(), per_month: dollars(20_089.6) },
+                Going { node: plimsoll_fleet::NodeId(11), name: "gpu-pool-a100-7f9c-0012".into(), per_month: dollars(20_089.6) },
+                Going { node: plimsoll_fleet::NodeId(12), name: "gpu-pool-a100-7f9c-0013".into(), per_month: dollars(20_089.6) },
             ],
             moves: 6,
             kept: [("its pods fit nowhere else".to_owned(), 12), ("a pod on it may not be evicted".to_owned(), 3)].into(),
