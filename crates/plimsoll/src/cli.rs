@@ -193,7 +193,7 @@ pub struct AuditArgs {
     #[arg(long, short, value_name = "FILE", help_heading = "Report")]
     pub output: Option<PathBuf>,
 
-    /// Show the figures by owner instead of the worst findings
+    /// Show the figures by owner, model or pool before the findings
     #[arg(long, value_enum, help_heading = "Report")]
     pub by: Option<By>,
 

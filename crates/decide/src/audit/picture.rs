@@ -6,7 +6,7 @@ use super::{
 };
 use plimsoll_fleet::{Class, DeviceUsage, Metric, MilliGpu, Name, NodeId, evidence::Hour, holding};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{cmp::Ordering, collections::BTreeMap};
 
 /// What a GPU does, for a cell of the grid.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -85,7 +85,7 @@ pub struct Picture {
 #[must_use]
 pub fn picture(view: &View<'_>) -> Picture {
     let mut grid: Vec<GridNode> = view.fleet.nodes().filter(|(_, node)| node.has_gpus()).map(|(id, _)| grid_node(view, id)).collect();
-    grid.sort_by(|a, b| (&a.pool, &a.model, &a.name).cmp(&(&b.pool, &b.model, &b.name)));
+    grid.sort_by(|a, b| (&a.pool, &a.model).cmp(&(&b.pool, &b.model)).then_with(|| by_number(&a.name, &b.name)));
     Picture {
         grid,
         hours: view.fleet.evidence.hours.clone(),
@@ -93,6 +93,28 @@ pub fn picture(view: &View<'_>) -> Picture {
         scatter: scatter(view),
         unmet: unmet(view),
     }
+}
+
+/// As people count: `node-2` before `node-10`. Names that differ only in leading zeros are told apart as text.
+fn by_number(a: &str, b: &str) -> Ordering {
+    let parts = |name: &str| -> Vec<(bool, usize, String)> {
+        let mut parts = Vec::<(bool, usize, String)>::new();
+        for c in name.chars() {
+            let digit = c.is_ascii_digit();
+            match parts.last_mut() {
+                Some((number, _, text)) if *number == digit => text.push(c),
+                _ => parts.push((digit, 0, c.to_string())),
+            }
+        }
+        for (number, length, text) in &mut parts {
+            if *number {
+                *text = text.trim_start_matches('0').to_owned();
+                *length = text.len();
+            }
+        }
+        parts
+    };
+    parts(a).cmp(&parts(b)).then_with(|| a.cmp(b))
 }
 
 fn grid_node(view: &View<'_>, id: NodeId) -> GridNode {
@@ -215,4 +237,16 @@ fn unmet(view: &View<'_>) -> Vec<Unmet> {
     let mut all: Vec<Unmet> = by.into_values().filter(|unmet| unmet.waiting > 0 || unmet.free > 0).collect();
     all.sort_by(|a, b| b.waiting.cmp(&a.waiting).then(b.free.cmp(&a.free)).then_with(|| a.resource.cmp(&b.resource)));
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::by_number;
+
+    #[test]
+    fn nodes_stand_in_the_order_that_people_count_them() {
+        let mut names = ["a10", "a2", "b1", "a02", "a1x", "a1"];
+        names.sort_by(|a, b| by_number(a, b));
+        assert_eq!(names, ["a1", "a1x", "a02", "a2", "a10", "b1"]);
+    }
 }

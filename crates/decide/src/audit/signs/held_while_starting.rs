@@ -87,7 +87,8 @@ fn judge(view: &View<'_>, holder: Holder, starts: &[Start]) -> Judged {
     let window = view.fleet.evidence.window.map_or(0.0, |window| window.length().hours());
     let spread = |start: &Start| {
         let held = view.held[start.pod.index()];
-        let gpus = if start.running { held } else { held.part(Ratio::of(start.took.hours(), window)) };
+        // A start is over some day, and costs its share of the window. One that is stuck costs all that it holds, until it is mended.
+        let gpus = if start.running && is_stuck(view, start) { held } else { held.part(Ratio::of(start.took.hours(), window)) };
         Some(Waste { node: view.pod(start.pod).node?, pod: Some(start.pod), gpus }).filter(|waste| !waste.gpus.is_zero())
     };
     let of_that = pull.map_or_else(String::new, |pull| format!(", {} of it to pull the image", words::time(pull)));
@@ -126,11 +127,19 @@ fn judge(view: &View<'_>, holder: Holder, starts: &[Start]) -> Judged {
     }
 }
 
+/// A start that will not end by itself: its image cannot be pulled, or it has gone on for more than a day.
+fn is_stuck(view: &View<'_>, start: &Start) -> bool {
+    start.took > Seconds::DAY || no_image(view, start.pod)
+}
+
+fn no_image(view: &View<'_>, pod: PodId) -> bool {
+    view.pod(pod).waiting.as_deref().is_some_and(|reason| reason.contains("ImagePull") || reason.contains("InvalidImage"))
+}
+
 fn mend(view: &View<'_>, holder: Holder, pods: &[PodId], now: bool) -> Fix {
     let pod = view.pod(pods[0]);
-    let stuck = pod.waiting.as_deref().is_some_and(|reason| reason.contains("ImagePull") || reason.contains("InvalidImage"));
     let events = format!("kubectl events --for pod/{} -n {}", fix::quote(&pod.name), fix::quote(&pod.namespace));
-    if stuck {
+    if no_image(view, pods[0]) {
         return Fix { says: "Its image cannot be pulled: correct the reference or the pull secret, or stop it.".into(), action: events };
     }
     if now {

@@ -504,7 +504,8 @@ fn gpus_held_by_slow_starts() {
         findings(&fleet.build(), "held-while-starting")
     };
     let found = fleet(30, true, 0);
-    assert_eq!(found[0].gpus, Some(MilliGpu(2000)));
+    assert_eq!(found[0].gpus, Some(MilliGpu(6)), "0.5 h of 168 h, twice: a start is over some day");
+    assert_eq!(fleet(25 * 60, true, 0)[0].gpus, Some(MilliGpu(2000)), "after a day it is stuck, and costs all that it holds");
     assert_eq!(found[0].says, "2 pods have been starting for up to 30 min and hold 2 GPUs: 1 GPU-hours so far");
     let found = fleet(42, false, 48);
     assert_eq!(found[0].gpus, Some(MilliGpu(8)), "0.7 h of 168 h, twice");
