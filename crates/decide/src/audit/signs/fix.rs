@@ -7,10 +7,15 @@ use crate::audit::{
 use plimsoll_fleet::{
     PodId, Shape, Workload,
     pod::{Container, Role},
+    workload::Autoscaler,
 };
 use serde_json::{Value, json};
 
-pub(super) use super::command::quoted as quote;
+/// A word for a shell: as it is where that is safe, else in single quotes. What a cluster sends is not trusted.
+pub(super) fn quote(word: &str) -> String {
+    let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c));
+    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
 
 /// What kubectl calls a kind: `deployment`, `pytorchjob.kubeflow.org`.
 fn resource(api_version: &str, kind: &str) -> String {
@@ -43,6 +48,12 @@ pub(super) fn kubectl(view: &View<'_>, holder: Holder, verb: &str, rest: &str) -
 /// A JSON merge patch of the holder's object. It works for every kind; lists are replaced as a whole.
 pub(super) fn merge(view: &View<'_>, holder: Holder, patch: &Value) -> String {
     kubectl(view, holder, "patch", &format!("--type=merge -p {}", quote(&patch.to_string())))
+}
+
+/// Sets one field of the holder's object, named by its path: `spec.runPolicy.ttlSecondsAfterFinished`.
+pub(super) fn set(view: &View<'_>, holder: Holder, path: &str, value: Value) -> String {
+    let path: Vec<&str> = path.split('.').collect();
+    merge(view, holder, &nested(&path, value))
 }
 
 /// Fetches the object, where the API does not let it be changed or its layout is not known.
@@ -80,6 +91,30 @@ pub(super) fn template(view: &View<'_>, holder: Holder, spec: Value) -> String {
         Some(path) => merge(view, holder, &nested(path, spec)),
         None => manifest(view, holder),
     }
+}
+
+/// Merges `change` into the named container of the holder's pods; else fetches the manifest to change.
+pub(super) fn container(view: &View<'_>, holder: Holder, name: &str, mut change: Value) -> String {
+    let Some(workload) = workload(view, holder).filter(|workload| merges_by_name(workload)) else { return manifest(view, holder) };
+    let Some(path) = template_path(&workload.kind) else { return manifest(view, holder) };
+    change["name"] = json!(name);
+    let patch = nested(path, json!({ "containers": [change] }));
+    kubectl(view, holder, "patch", &format!("-p {}", quote(&patch.to_string())))
+}
+
+/// Sets the fewest replicas that the holder's autoscaler keeps.
+pub(super) fn floor(workload: &Workload, autoscaler: &Autoscaler, replicas: u32) -> String {
+    let (field, group) =
+        if &*autoscaler.kind == "ScaledObject" { ("minReplicaCount", "keda.sh/v1alpha1") } else { ("minReplicas", "autoscaling/v2") };
+    let patch = json!({ "spec": { field: replicas } }).to_string();
+    let kind = resource(group, &autoscaler.kind);
+    format!(
+        "kubectl patch {} {} -n {} --type=merge -p {}",
+        quote(&kind),
+        quote(&autoscaler.name),
+        quote(&workload.namespace),
+        quote(&patch)
+    )
 }
 
 /// Can the pod template of the holder be patched in place?
@@ -206,12 +241,7 @@ pub(super) fn release(view: &View<'_>, holder: Holder, pods: &[PodId], all: usiz
             match &workload.autoscaler {
                 Some(autoscaler) if &*autoscaler.kind == "HorizontalPodAutoscaler" && autoscaler.min as usize > fewer => Fix {
                     says: format!("Let its autoscaler go down to {fewer}: {} of {all} replicas would do.", fewer),
-                    action: format!(
-                        "kubectl patch hpa {} -n {} --type=merge -p {}",
-                        quote(&autoscaler.name),
-                        quote(&workload.namespace),
-                        quote(&json!({ "spec": { "minReplicas": fewer } }).to_string())
-                    ),
+                    action: floor(workload, autoscaler, fewer as u32),
                 },
                 _ => Fix {
                     says: format!("Scale it from {all} to {fewer}."),

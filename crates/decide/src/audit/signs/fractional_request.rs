@@ -1,6 +1,6 @@
 //! `fractional-request`: a template of a custom kind asks for a part of a GPU in a way that no API has checked.
 
-use super::{Sign, command};
+use super::{Sign, fix};
 use crate::audit::{
     finding::{Confidence, Finding, Fix},
     view::{Holder, Judged, View},
@@ -50,8 +50,8 @@ fn judge(view: &View<'_>, id: WorkloadId, first: &RawQuantity, places: usize) ->
         confidence: Confidence::High,
         evidence: vec![view.read(first.path.as_ref(), format!("{}: {}", first.resource, first.quantity))],
         fix: Fix {
-            says: format!("ask for a whole {} there, or for a MIG slice or a shared replica that a pool offers", first.resource),
-            action: command::on("edit", &view.subject(holder)),
+            says: format!("Ask for a whole {} there, or for a MIG slice or a shared replica that a pool offers.", first.resource),
+            action: fix::kubectl(view, holder, "edit", ""),
         },
     };
     view.on_holder(&SIGN, holder, judged)

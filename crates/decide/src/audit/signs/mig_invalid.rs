@@ -1,6 +1,6 @@
 //! `mig-invalid`: a node whose MIG layout gives nothing to pods.
 
-use super::{Sign, command};
+use super::{Sign, fix};
 use crate::audit::{
     finding::{Confidence, Finding, Fix, Waste},
     view::{Judged, View},
@@ -62,11 +62,11 @@ fn judge(view: &View<'_>, id: NodeId, node: &Node, wrong: &str) -> Finding {
             },
         )],
         fix: Fix {
-            says: "empty the node and set a layout that its board can hold".to_owned(),
+            says: "Empty the node and set a layout that its board can hold.".to_owned(),
             action: format!(
                 "kubectl drain {name} --ignore-daemonsets && kubectl label node {name} --overwrite nvidia.com/mig.config={}",
-                command::quoted(wanted),
-                name = command::quoted(&node.name),
+                fix::quote(wanted),
+                name = fix::quote(&node.name),
             ),
         },
     };

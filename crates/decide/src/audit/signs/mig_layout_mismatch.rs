@@ -1,6 +1,6 @@
 //! `mig-layout-mismatch`: slices lie free while pods wait for another size.
 
-use super::{Sign, command};
+use super::{Sign, fix};
 use crate::audit::{
     finding::{Confidence, Finding, Fix, Waste},
     room,
@@ -85,10 +85,10 @@ fn judge(view: &View<'_>, id: NodeId, node: &Node, (wanted, pods): (&Name, usize
             view.read("Pod.status.conditions[PodScheduled]", format!("{wait} for {wanted}")),
         ],
         fix: Fix {
-            says: format!("cut the node's GPUs anew, with {} in the layout", short(wanted)),
+            says: format!("Cut the node's GPUs anew, with {} in the layout.", short(wanted)),
             action: format!(
                 "kubectl cordon {name} && kubectl label node {name} --overwrite nvidia.com/mig.config=all-balanced",
-                name = command::quoted(&node.name)
+                name = fix::quote(&node.name)
             ),
         },
     };

@@ -1,6 +1,6 @@
 //! `missing-probes`: a model server that gets requests before it can answer, or is killed while it loads.
 
-use super::{Sign, command};
+use super::{Sign, fix};
 use crate::audit::{
     finding::{Confidence, Finding, Fix},
     view::{Holder, Judged, View},
@@ -9,6 +9,7 @@ use plimsoll_fleet::{
     Class, Shape,
     pod::{Container, Role},
 };
+use serde_json::{Value, json};
 
 pub(super) static SIGN: Sign = Sign {
     name: "missing-probes",
@@ -51,8 +52,10 @@ fn find(view: &View<'_>) -> Vec<Finding> {
                     ),
                 )],
                 fix: Fix {
-                    says: "add a readiness and a startup probe on its health path, with a budget longer than its slowest load".to_owned(),
-                    action: command::on("edit", &view.subject(holder)),
+                    says: "Add a readiness and a startup probe on its own health path and port; the budget (here 15 min) must be longer \
+                           than its slowest load."
+                        .to_owned(),
+                    action: fix::container(view, holder, &container.name, probes(&container.image)),
                 },
             };
             Some(view.on_holder(&SIGN, holder, judged))
@@ -77,6 +80,22 @@ fn lack(container: &Container) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// Probes on the health path of the server that the image names; else on the usual one.
+/// Paths and ports: the engines' own documentation (vLLM, SGLang, Triton, TGI and TEI, Ollama).
+fn probes(image: &str) -> Value {
+    let image = image.to_ascii_lowercase();
+    let known = [
+        ("sglang", "/health", 30_000),
+        ("triton", "/v2/health/ready", 8_000),
+        ("text-generation-inference", "/health", 80),
+        ("text-embeddings-inference", "/health", 80),
+        ("ollama", "/", 11_434),
+    ];
+    let (_, path, port) = known.into_iter().find(|(name, ..)| image.contains(name)).unwrap_or(("vllm", "/health", 8_000));
+    let probe = |failures: u32| json!({ "httpGet": { "path": path, "port": port }, "periodSeconds": 10, "failureThreshold": failures });
+    json!({ "startupProbe": probe(90), "readinessProbe": probe(3) })
 }
 
 fn set(probe: bool) -> &'static str {

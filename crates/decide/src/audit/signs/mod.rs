@@ -4,7 +4,6 @@
 //! cannot be used ([`strands`]); the others stand for themselves. Shared by all: `fix` (commands that mend) and `words` (how
 //! figures read).
 
-mod command;
 mod demand;
 pub mod diagnosis;
 mod fix;

@@ -1,6 +1,6 @@
 //! `more-than-one-shared-replica`: two replicas of a shared GPU are not two GPUs.
 
-use super::{Sign, command};
+use super::{Sign, fix};
 use crate::audit::{
     finding::{Confidence, Finding, Fix, Waste},
     view::{Judged, View},
@@ -28,17 +28,18 @@ fn find(view: &View<'_>) -> Vec<Finding> {
     view.holders()
         .filter_map(|(holder, pods)| {
             let wrong: Vec<(PodId, u32)> = pods.iter().filter_map(|&pod| Some((pod, asked(view, pod)?))).collect();
-            let &(_, count) = wrong.first()?;
+            let &(first, count) = wrong.first()?;
+            let shape = view.shape(first);
+            let resource = shape.asks.first().map(|ask| ask.resource.clone())?;
             let waste = wrong.iter().filter_map(|&(pod, count)| extra(view, pod, count)).collect();
-            let subject = view.subject(holder);
             let judged = Judged {
                 says: format!("asks for {count} replicas of a shared GPU: they may be one and the same GPU"),
                 waste,
                 confidence: Confidence::High,
                 evidence: vec![view.read("Pod.spec.containers[].resources.limits", format!("{count} of a shared GPU"))],
                 fix: Fix {
-                    says: "ask for 1 replica, or for a whole GPU of a pool that does not share".to_owned(),
-                    action: command::on("edit", &subject),
+                    says: "Ask for 1 replica, or for a whole GPU of a pool that does not share.".to_owned(),
+                    action: fix::limits(view, holder, shape, &resource, &resource, 1),
                 },
             };
             Some(view.on_holder(&SIGN, holder, judged))

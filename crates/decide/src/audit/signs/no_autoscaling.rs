@@ -1,6 +1,6 @@
 //! `no-autoscaling`: replicas that do not follow demand.
 
-use super::{Sign, Threshold, command, demand};
+use super::{Sign, Threshold, demand, fix};
 use crate::audit::{
     finding::{Confidence, Finding, Fix},
     view::{Holder, Judged, View},
@@ -62,20 +62,14 @@ fn find(view: &View<'_>) -> Vec<Finding> {
             };
             let mut evidence = vec![view.read("HorizontalPodAutoscaler.spec.scaleTargetRef", "none names it")];
             evidence.extend(demand.map(|demand| demand.evidence).unwrap_or_default());
-            let subject = view.subject(holder);
             let judged = Judged {
                 says,
                 waste: Vec::new(),
                 confidence,
                 evidence,
                 fix: Fix {
-                    says: "scale it on its queue, with a floor of two replicas".to_owned(),
-                    action: format!(
-                        "kubectl -n {} autoscale {} {} --min=2 --max={replicas}",
-                        command::quoted(&workload.namespace),
-                        command::quoted(&workload.kind.to_lowercase()),
-                        command::quoted(&subject.name)
-                    ),
+                    says: "Scale it on its queue, with a floor of two replicas.".to_owned(),
+                    action: fix::kubectl(view, holder, "autoscale", &format!("--min=2 --max={replicas}")),
                 },
             };
             Some(view.on_holder(&SIGN, holder, judged))

@@ -1,6 +1,6 @@
 //! `no-cleanup`: ended jobs stay in the cluster.
 
-use super::{Sign, command};
+use super::{Sign, fix};
 use crate::audit::{
     finding::{Confidence, Finding, Fix},
     view::{Holder, Judged, View},
@@ -25,23 +25,22 @@ Mend: set ttlSecondsAfterFinished to as long as somebody may want to read its lo
 };
 
 /// Kinds that have a time to live after the end, and where they keep it.
-const KINDS: [(&str, &str, &str); 7] = [
-    ("Job", "spec.ttlSecondsAfterFinished", r#"{"spec":{"ttlSecondsAfterFinished":86400}}"#),
-    ("JobSet", "spec.ttlSecondsAfterFinished", r#"{"spec":{"ttlSecondsAfterFinished":86400}}"#),
-    ("RayJob", "spec.ttlSecondsAfterFinished", r#"{"spec":{"ttlSecondsAfterFinished":86400,"shutdownAfterJobFinishes":true}}"#),
-    ("PyTorchJob", "spec.runPolicy.ttlSecondsAfterFinished", RUN_POLICY),
-    ("TFJob", "spec.runPolicy.ttlSecondsAfterFinished", RUN_POLICY),
-    ("MPIJob", "spec.runPolicy.ttlSecondsAfterFinished", RUN_POLICY),
-    ("XGBoostJob", "spec.runPolicy.ttlSecondsAfterFinished", RUN_POLICY),
+const KINDS: [(&str, &str); 7] = [
+    ("Job", "spec.ttlSecondsAfterFinished"),
+    ("JobSet", "spec.ttlSecondsAfterFinished"),
+    ("RayJob", "spec.ttlSecondsAfterFinished"),
+    ("PyTorchJob", "spec.runPolicy.ttlSecondsAfterFinished"),
+    ("TFJob", "spec.runPolicy.ttlSecondsAfterFinished"),
+    ("MPIJob", "spec.runPolicy.ttlSecondsAfterFinished"),
+    ("XGBoostJob", "spec.runPolicy.ttlSecondsAfterFinished"),
 ];
-const RUN_POLICY: &str = r#"{"spec":{"runPolicy":{"ttlSecondsAfterFinished":86400}}}"#;
 
 fn find(view: &View<'_>) -> Vec<Finding> {
     view.fleet
         .workloads()
         .filter_map(|(id, workload)| {
             let run = workload.run.as_ref().filter(|run| run.ttl.is_none())?;
-            let (kind, path, json) = KINDS.iter().find(|(kind, ..)| **kind == *workload.kind)?;
+            let (kind, path) = KINDS.iter().find(|(kind, _)| **kind == *workload.kind)?;
             let shape = crate::class::shape_of(view.fleet, workload, view.pods_of(id).first().copied())?;
             let holder = Holder::Workload(id);
             shape.wants_gpus().then(|| {
@@ -55,8 +54,8 @@ fn find(view: &View<'_>) -> Vec<Finding> {
                     confidence: Confidence::High,
                     evidence: vec![view.read(format!("{kind}.{path}"), "not set")],
                     fix: Fix {
-                        says: "have it deleted a day after its end".to_owned(),
-                        action: command::patch(&view.subject(holder), json),
+                        says: "Have it deleted a day after its end.".to_owned(),
+                        action: fix::set(view, holder, path, 86_400.into()),
                     },
                 };
                 view.on_holder(&SIGN, holder, judged)

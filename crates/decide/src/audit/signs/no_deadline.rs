@@ -1,6 +1,6 @@
 //! `no-deadline`: a job that may hold its GPUs for ever.
 
-use super::{Sign, command};
+use super::{Sign, fix};
 use crate::audit::{
     finding::{Confidence, Finding, Fix},
     view::{Holder, Judged, View},
@@ -38,29 +38,25 @@ fn find(view: &View<'_>) -> Vec<Finding> {
 }
 
 fn judge(view: &View<'_>, holder: Holder, workload: &Workload) -> Finding {
-    let (path, json) = deadline_of(&workload.kind);
+    let path = deadline_of(&workload.kind);
     let judged = Judged {
         says: "nothing ends it if it hangs: it has no deadline".to_owned(),
         waste: Vec::new(),
         confidence: Confidence::High,
         evidence: vec![view.read(format!("{}.{path}", workload.kind), "not set")],
         fix: Fix {
-            says: "set a deadline of a few times its usual run time (here: a day)".to_owned(),
-            action: command::patch(&view.subject(holder), json),
+            says: "Set a deadline of a few times its usual run time (here: a day).".to_owned(),
+            action: fix::set(view, holder, path, 86_400.into()),
         },
     };
     view.on_holder(&SIGN, holder, judged)
 }
 
-/// Where a kind keeps the deadline, and a patch that sets it to a day.
-fn deadline_of(kind: &str) -> (&'static str, &'static str) {
+/// Where a kind keeps the deadline.
+fn deadline_of(kind: &str) -> &'static str {
     match kind {
-        "CronJob" => {
-            ("spec.jobTemplate.spec.activeDeadlineSeconds", r#"{"spec":{"jobTemplate":{"spec":{"activeDeadlineSeconds":86400}}}}"#)
-        }
-        "PyTorchJob" | "TFJob" | "MPIJob" | "XGBoostJob" | "PaddleJob" | "JAXJob" => {
-            ("spec.runPolicy.activeDeadlineSeconds", r#"{"spec":{"runPolicy":{"activeDeadlineSeconds":86400}}}"#)
-        }
-        _ => ("spec.activeDeadlineSeconds", r#"{"spec":{"activeDeadlineSeconds":86400}}"#),
+        "CronJob" => "spec.jobTemplate.spec.activeDeadlineSeconds",
+        "PyTorchJob" | "TFJob" | "MPIJob" | "XGBoostJob" | "PaddleJob" | "JAXJob" => "spec.runPolicy.activeDeadlineSeconds",
+        _ => "spec.activeDeadlineSeconds",
     }
 }

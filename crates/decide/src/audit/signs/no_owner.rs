@@ -1,6 +1,6 @@
 //! `no-owner`: GPUs that nobody answers for.
 
-use super::{Sign, command};
+use super::{Sign, fix};
 use crate::audit::{
     finding::{Confidence, Finding, Fix},
     view::{Judged, View},
@@ -34,8 +34,8 @@ fn find(view: &View<'_>) -> Vec<Finding> {
                 confidence: Confidence::High,
                 evidence: vec![view.read(format!("Namespace/{namespace}.metadata.labels"), "no owner label")],
                 fix: Fix {
-                    says: format!("name the team on namespace {namespace}"),
-                    action: format!("kubectl label namespace {} plimsoll.dev/team=TEAM", command::quoted(&namespace)),
+                    says: format!("Name the team on namespace {namespace}."),
+                    action: format!("kubectl label namespace {} plimsoll.dev/team=TEAM", fix::quote(&namespace)),
                 },
             };
             view.on_holder(&SIGN, holder, judged)

@@ -1,6 +1,6 @@
 //! `replicas-beyond-demand`: more replicas than the load fills.
 
-use super::{Sign, Threshold, command, demand};
+use super::{Sign, Threshold, demand, fix};
 use crate::audit::{
     finding::{Finding, Fix},
     view::{Holder, Judged, View},
@@ -46,26 +46,21 @@ fn judge(view: &View<'_>, id: WorkloadId) -> Option<Finding> {
         return None;
     }
     let spare: Vec<PodId> = pods[wanted as usize..].to_vec();
-    let subject = view.subject(holder);
-    let fix = match &workload.autoscaler {
+    let mend = match &workload.autoscaler {
         Some(scaler) => Fix {
-            says: format!("lower the floor of its {} {} to {wanted}", scaler.kind, scaler.name),
-            action: format!(
-                "kubectl -n {} patch {} {} --type=merge -p '{{\"spec\":{{\"{}\":{wanted}}}}}'",
-                command::quoted(&workload.namespace),
-                command::quoted(&scaler.kind.to_lowercase()),
-                command::quoted(&scaler.name),
-                if &*scaler.kind == "ScaledObject" { "minReplicaCount" } else { "minReplicas" }
-            ),
+            says: format!("Lower the floor of its {} {} to {wanted}.", scaler.kind, scaler.name),
+            action: fix::floor(workload, scaler, wanted),
         },
-        None => Fix { says: format!("run {wanted} replicas"), action: command::scale(&subject, wanted) },
+        None => {
+            Fix { says: format!("Run {wanted} replicas."), action: fix::kubectl(view, holder, "scale", &format!("--replicas={}", wanted)) }
+        }
     };
     let judged = Judged {
         says: format!("{} replicas run, and the busy hours fill {:.1} of them: {wanted} would do", demand.seen, demand.peak),
         waste: view.all_of(&spare),
         confidence: view.confidence(demand.span),
         evidence: demand.evidence,
-        fix,
+        fix: mend,
     };
     Some(view.on_holder(&SIGN, holder, judged))
 }

@@ -1,12 +1,13 @@
 //! `rolling-update-deadlock`: the next rollout waits for a GPU that only the old pod can free.
 
-use super::{Sign, command};
+use super::{Sign, fix};
 use crate::audit::{
     finding::{Confidence, Finding, Fix},
     room,
     view::{Holder, Judged, View},
 };
 use plimsoll_fleet::{Shape, Workload, workload::Rollout};
+use serde_json::json;
 
 pub(super) static SIGN: Sign = Sign {
     name: "rolling-update-deadlock",
@@ -60,10 +61,11 @@ fn judge(view: &View<'_>, holder: Holder, workload: &Workload, shape: &Shape, (r
             view.read("Node.status.allocatable", "no node that it may go to has room for one more"),
         ],
         fix: Fix {
-            says: "let one replica go before the next comes".to_owned(),
-            action: command::patch(
-                &view.subject(holder),
-                r#"{"spec":{"strategy":{"type":"RollingUpdate","rollingUpdate":{"maxSurge":0,"maxUnavailable":1}}}}"#,
+            says: "Let one replica go before the next comes.".to_owned(),
+            action: fix::merge(
+                view,
+                holder,
+                &json!({ "spec": { "strategy": { "type": "RollingUpdate", "rollingUpdate": { "maxSurge": 0, "maxUnavailable": 1 } } } }),
             ),
         },
     };

@@ -1,7 +1,8 @@
 //! `scale-down-blocker`: a pod or a mark that keeps a GPU node from going away.
 
-use super::{Sign, command};
+use super::{Sign, fix};
 use crate::audit::{
+    blind::some_of,
     finding::{Confidence, Finding, Fix, Waste},
     view::{Holder, Judged, View},
 };
@@ -40,11 +41,11 @@ fn find(view: &View<'_>) -> Vec<Finding> {
                 confidence: Confidence::High,
                 evidence: vec![view.read("Node.metadata.annotations", mark.as_ref())],
                 fix: Fix {
-                    says: "take the mark away".to_owned(),
+                    says: "Take the mark away.".to_owned(),
                     action: format!(
                         "kubectl annotate node {} {}-",
-                        command::quoted(&node.name),
-                        command::quoted(mark.split('=').next().unwrap_or(mark))
+                        fix::quote(&node.name),
+                        fix::quote(mark.split('=').next().unwrap_or(mark))
                     ),
                 },
             };
@@ -64,15 +65,17 @@ fn judge(view: &View<'_>, holder: Holder, places: &[(NodeId, PodId, String)]) ->
     let mut nodes: Vec<NodeId> = places.iter().map(|(node, ..)| *node).collect();
     nodes.sort_unstable();
     nodes.dedup();
-    let names = command::names(nodes.iter().map(|&node| &view.node(node).name));
+    let names = some_of(nodes.iter().map(|&node| &*view.node(node).name));
     let (_, pod, why) = &places[0];
-    let subject = view.subject(holder);
     let judged = Judged {
         says: format!("keeps {names} from going, where nobody holds a GPU: {why}"),
         waste: whole(view, &nodes),
         confidence: Confidence::High,
         evidence: vec![view.read(format!("Pod/{}/{}", view.pod(*pod).namespace, view.pod(*pod).name), why.as_str())],
-        fix: Fix { says: "let it run on a node without GPUs, and let it be moved".to_owned(), action: command::on("edit", &subject) },
+        fix: Fix {
+            says: "Let it run on a node without GPUs, and let it be moved.".to_owned(),
+            action: fix::kubectl(view, holder, "edit", ""),
+        },
     };
     view.on_holder(&SIGN, holder, judged)
 }

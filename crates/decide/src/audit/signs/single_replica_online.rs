@@ -1,6 +1,6 @@
 //! `single-replica-online`: an endpoint that every node failure and every rollout takes down.
 
-use super::{Sign, command};
+use super::{Sign, fix};
 use crate::audit::{
     finding::{Confidence, Finding, Fix},
     view::{Holder, Judged, View},
@@ -37,24 +37,17 @@ fn find(view: &View<'_>) -> Vec<Finding> {
             let replicas = workload.replicas.unwrap_or(view.pods_of(id).len() as u32);
             let alone = replicas == 1 && shape.wants_gpus() && known.class == Class::Online && workload.run.is_none();
             alone.then(|| {
-                let subject = view.subject(holder);
                 let scaler = workload.autoscaler.as_ref();
                 let action = match scaler {
-                    Some(scaler) if scaler.min < 2 => format!(
-                        "kubectl -n {} patch {} {} --type=merge -p '{{\"spec\":{{\"{}\":2}}}}'",
-                        command::quoted(&workload.namespace),
-                        command::quoted(&scaler.kind.to_lowercase()),
-                        command::quoted(&scaler.name),
-                        if &*scaler.kind == "ScaledObject" { "minReplicaCount" } else { "minReplicas" }
-                    ),
-                    _ => command::scale(&subject, 2),
+                    Some(scaler) if scaler.min < 2 => fix::floor(workload, scaler, 2),
+                    _ => fix::kubectl(view, holder, "scale", "--replicas=2"),
                 };
                 let judged = Judged {
                     says: "its one replica is all there is: a drain, a node failure or a rollout is an outage".to_owned(),
                     waste: Vec::new(),
                     confidence: if known.inferred { Confidence::Medium } else { Confidence::High },
                     evidence: vec![view.read(format!("{}.spec.replicas", workload.kind), "1")],
-                    fix: Fix { says: "run two, on smaller devices if need be".to_owned(), action },
+                    fix: Fix { says: "Run two, on smaller devices if need be.".to_owned(), action },
                 };
                 view.on_holder(&SIGN, holder, judged)
             })

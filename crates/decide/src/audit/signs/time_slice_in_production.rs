@@ -1,6 +1,6 @@
 //! `time-slice-in-production`: a latency-sensitive workload on a GPU that others can slow down or fill up.
 
-use super::{Sign, command};
+use super::{Sign, fix};
 use crate::audit::{
     finding::{Confidence, Finding, Fix},
     view::{Holder, Judged, View},
@@ -49,8 +49,8 @@ fn judge(view: &View<'_>, holder: Holder, pods: usize, replicas: u32) -> Finding
         confidence: if view.class(holder).inferred { Confidence::Medium } else { Confidence::High },
         evidence: vec![view.read("Node.metadata.labels[nvidia.com/gpu.replicas]", replicas.to_string())],
         fix: Fix {
-            says: "move it to a MIG slice, an MPS share with a memory limit, or a smaller whole board".to_owned(),
-            action: command::on("edit", &view.subject(holder)),
+            says: "Move it to a MIG slice, an MPS share with a memory limit, or a smaller whole board.".to_owned(),
+            action: fix::kubectl(view, holder, "edit", ""),
         },
     };
     view.on_holder(&SIGN, holder, judged)
