@@ -36,6 +36,8 @@ pub struct Target {
     pub job: String,
     /// The target's labels, beside `job` and `instance`.
     pub labels: BTreeMap<String, String>,
+    /// Do its own labels win over the target's? None: as [`Options::honor_labels`] says. Its job then has a name of its own.
+    pub honor_labels: Option<bool>,
 }
 
 impl Target {
@@ -60,11 +62,20 @@ impl Target {
 
     fn new(served: &Served, page: &Page, job: &str, labels: &[(&str, &str)]) -> Self {
         let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Self { address: served.address(), page: page.clone(), job: job.to_owned(), labels }
+        Self { address: served.address(), page: page.clone(), job: job.to_owned(), labels, honor_labels: None }
+    }
+
+    /// The same target in a job that honours its labels (or does not), whatever the others do.
+    #[must_use]
+    pub fn honoring(self, honor_labels: bool) -> Self {
+        let plain = self.job.trim_end_matches("-honored").trim_end_matches("-renamed");
+        let job = format!("{plain}-{}", if honor_labels { "honored" } else { "renamed" });
+        Self { job, honor_labels: Some(honor_labels), ..self }
     }
 
     /// The labels that a sample has once it is scraped (Prometheus `mutateSampleLabels`). An empty label is no label.
     fn scraped(&self, sample: &[(&'static str, String)], honor_labels: bool) -> BTreeMap<String, String> {
+        let honor_labels = self.honor_labels.unwrap_or(honor_labels);
         let mut labels: BTreeMap<String, String> = sample.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         let own = [("job".to_owned(), self.job.clone()), ("instance".to_owned(), self.address.to_string())];
         for (name, value) in self.labels.clone().into_iter().chain(own) {
@@ -169,8 +180,10 @@ fn configuration(options: Options, targets: &[Target]) -> String {
         .into_iter()
         .map(|job| {
             let own = targets.iter().filter(|target| target.job == job);
-            let configs: Vec<_> = own.map(|target| json!({"targets": [target.address.to_string()], "labels": target.labels})).collect();
-            json!({"job_name": job, "honor_labels": options.honor_labels, "static_configs": configs})
+            let configs: Vec<_> =
+                own.clone().map(|target| json!({"targets": [target.address.to_string()], "labels": target.labels})).collect();
+            let honor_labels = own.clone().find_map(|target| target.honor_labels).unwrap_or(options.honor_labels);
+            json!({"job_name": job, "honor_labels": honor_labels, "static_configs": configs})
         })
         .collect();
     json!({"global": {"scrape_interval": every, "scrape_timeout": every}, "scrape_configs": scrapes}).to_string()
@@ -245,6 +258,7 @@ mod tests {
             address: ([127, 0, 0, 1], 9400).into(),
             page: constant(vec![]),
             job: "dcgm".into(),
+            honor_labels: None,
             labels: BTreeMap::from([("pod".into(), "exporter-1".into())]),
         };
         let labels = target.scraped(&[("gpu", "0".into()), ("pod", pod.into())], honor_labels);

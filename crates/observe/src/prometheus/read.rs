@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     Progress, Step,
-    dcgm::accumulate::{Accumulator, Reading},
+    dcgm::{
+        accumulate::{Accumulator, Reading},
+        labels::Convention,
+    },
     engines::Engines,
 };
 use futures::StreamExt;
@@ -95,7 +98,7 @@ pub async fn read(
     let ratio = survey.ratio(store, &plan.chunks).await;
     let mut warnings: BTreeSet<String> = BTreeSet::new();
     let mut unseen = ratio.unseen.clone();
-    let reading = |bounds: Range| Reading { node: None, convention: survey.convention, ratio: ratio.unit, bounds: bounds.window() };
+    let reading = |bounds: Range| Reading { node: None, convention: Convention::default(), ratio: ratio.unit, bounds: bounds.window() };
     survey.read_memory(fleet, store, asked, &mut accumulator, &reading(asked)).await;
 
     let engine_queries = queries::engines(&survey.there);
@@ -137,7 +140,7 @@ pub async fn read(
                 let told = match subject.about {
                     About::Gauge(_) => answer::series(body, &mut |name, labels, points| {
                         let name = if name.is_empty() { subject.name.as_str() } else { name };
-                        let reading = Reading { ratio: ratio.unit_of(labels), ..reading(bounds) };
+                        let reading = Reading { ratio: ratio.unit_of(labels), convention: survey.convention_of(labels), ..reading(bounds) };
                         accumulator.take(name, labels, points, &reading);
                     }),
                     About::Engine(_) => answer::series(body, &mut |name, labels, points| {

@@ -25,8 +25,10 @@ const HOSTS_MAX: usize = 200_000;
 pub(super) struct Survey {
     /// The names of metrics.
     pub(super) there: BTreeSet<String>,
-    /// How the holder of a device is written.
-    pub(super) convention: Convention,
+    /// How the holder of a device is written, where its job does not tell.
+    convention: Convention,
+    /// The jobs whose exporters' labels were moved aside. Empty: not told.
+    exported: BTreeSet<String>,
     /// The label that parts the GPU series by host.
     pub(super) host_label: String,
     /// Its values.
@@ -46,6 +48,7 @@ impl Survey {
         let mut survey = Self {
             there,
             convention: Convention::default(),
+            exported: BTreeSet::new(),
             host_label: "instance".to_owned(),
             hosts: Vec::new(),
             series: gpus as u64,
@@ -58,6 +61,9 @@ impl Survey {
             let has = |label: &str| labels.iter().any(|known| known == label);
             if has("exported_pod") || has("exported_namespace") {
                 survey.convention = Convention::Exported;
+                // Whether labels are honoured is set job by job.
+                let moved = queries::select(&names, "exported_pod!=\"\"");
+                survey.exported = list(store, "/api/v1/label/job/values", &moved, window).await.unwrap_or_default().into_iter().collect();
             }
             // Both spellings in one window are an upgrade: neither covers it alone.
             match (has("Hostname"), has("hostname")) {
@@ -83,6 +89,15 @@ impl Survey {
             survey.waiting = Some(labels.iter().any(|label| label == "exported_pod"));
         }
         Ok(survey)
+    }
+
+    /// How the holder of a device is written in a series with `labels`.
+    pub(super) fn convention_of(&self, labels: &Pairs<'_>) -> Convention {
+        let job = labels.iter().find(|(name, _)| name == "job").map(|(_, job)| job.as_ref());
+        match job {
+            Some(job) if !self.exported.is_empty() && !self.exported.contains(job) => Convention::Honoured,
+            _ => self.convention,
+        }
     }
 
     /// The unit of `GPU_UTIL_RATIO`, exporter by exporter: its description and its neighbours say, a value above 1 overrules
@@ -152,7 +167,8 @@ impl Survey {
         // What is not known stays unknown, and is a blind spot of its own.
         let read = answer::series(&body, &mut |name, labels, points| {
             if let Some(point) = points.last() {
-                accumulator.take_memory(name, labels, *point, reading);
+                let reading = Reading { convention: self.convention_of(labels), ..*reading };
+                accumulator.take_memory(name, labels, *point, &reading);
             }
         });
         drop(read);

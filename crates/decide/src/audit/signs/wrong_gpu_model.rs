@@ -32,7 +32,9 @@ below the threshold on the smaller board (memory: fit). SMs of different generat
 alike, so look before you move.
 
 Flagged only where the prices of both nodes are known, and only against models that whole GPUs
-of nodes here have. What it costs is the difference between the two prices a GPU.
+of nodes here have and that are smaller: no more memory, and not more of both SMs and bandwidth
+(a bigger board that happens to be cheaper is a matter of prices). What it costs is the
+difference between the two prices a GPU.
 
 Not judged: training, pods with several GPUs, servers that fill the memory whatever they need
 (vLLM, SGLang, TGI, TensorFlow), idle pods, workloads of which one pod would not fit or was not
@@ -125,10 +127,13 @@ fn fit(view: &View<'_>, offer: &Offer<'_>, needs: &[Need], most: f64) -> Option<
         let price = view.price_of(need.node, MilliGpu::ONE)?;
         let model = catalogue::find(node.gpu_product.as_deref()?, node.gpu_memory)?;
         let enough = |used: f64, has: Option<f64>, offered: Option<f64>| Some(used * has? <= most * offered?);
-        let sms = |model: &GpuModel| model.sm_count().map(f64::from);
-        let bandwidth = |model: &GpuModel| model.bandwidth_gb_per_s.as_ref().map(|known| f64::from(known.value));
+        let sms: fn(&GpuModel) -> Option<f64> = |model| model.sm_count().map(f64::from);
+        let bandwidth: fn(&GpuModel) -> Option<f64> = |model| model.bandwidth_gb_per_s.as_ref().map(|known| f64::from(known.value));
+        let more = |figure: fn(&GpuModel) -> Option<f64>| Some(figure(offer.model)? > figure(model)?);
+        let bigger = offer.memory > node.gpu_memory? || more(sms)? && more(bandwidth)?;
         let fits = offer.price < price
             && offer.model.name != model.name
+            && !bigger
             && need.memory <= offer.memory
             && enough(need.compute, sms(model), sms(offer.model))?
             && enough(need.bandwidth, bandwidth(model), bandwidth(offer.model))?;
