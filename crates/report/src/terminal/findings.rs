@@ -76,7 +76,8 @@ pub(super) fn draw(paper: &mut Paper, audit: &Audit, options: &TableOptions<'_>)
             if left == 0 {
                 break;
             }
-            let shown = if groups.len() == 1 { left } else { left.min(OF_A_SIGN) }.min(group.findings.len());
+            let of_a_sign = if groups.len() == 1 || options.limit == usize::MAX { left } else { left.min(OF_A_SIGN) };
+            let shown = of_a_sign.min(group.findings.len());
             draw_group(paper, audit, group, shown, subject, options);
             left -= shown;
             shown_signs += 1;

@@ -35,7 +35,7 @@ pub struct TableOptions<'a> {
     pub by: Option<By>,
     /// Query, window, samples and value under each finding, and the fix in full.
     pub show_evidence: bool,
-    /// Findings (and rows of a view) to show at most.
+    /// Findings (and rows of a view) to show at most; `usize::MAX` shows all, however alike.
     pub limit: usize,
     /// This audit beside an earlier one.
     pub comparison: Option<&'a Comparison>,
