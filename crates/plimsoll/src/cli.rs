@@ -82,8 +82,9 @@ pub struct ClusterArgs {
 /// Where the metrics are read.
 #[derive(Debug, Args)]
 pub struct MetricsArgs {
-    /// Address of a Prometheus-compatible store; without it, one is looked for among the cluster's Services
-    #[arg(long, value_name = "URL", env = "PROMETHEUS_URL", help_heading = "Metrics", conflicts_with_all = ["scrape", "no_metrics"])]
+    /// Address of a Prometheus-compatible store; without it, one is looked for among the cluster's Services [env: PROMETHEUS_URL]
+    // The variable is read where a store is needed, so that having it set does not stand in the way of --example or --scrape.
+    #[arg(long, value_name = "URL", help_heading = "Metrics", conflicts_with_all = ["scrape", "no_metrics"])]
     pub prometheus: Option<String>,
 
     /// How far to look back: 6h, 7d, 4w

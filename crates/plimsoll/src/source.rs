@@ -58,11 +58,10 @@ async fn read(args: &ClusterArgs, options: &PrometheusOptions, bars: &Bars, prin
 }
 
 fn options(args: &MetricsArgs) -> anyhow::Result<PrometheusOptions> {
-    let url = args.prometheus.as_deref().map(|url| {
-        let whole = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-        whole
-            .parse::<url::Url>()
-            .with_context(|| format!("--prometheus: '{url}' is not an address such as http://prometheus.monitoring:9090"))
+    let from_environment = || std::env::var("PROMETHEUS_URL").ok().filter(|url| !url.is_empty());
+    let url = args.prometheus.clone().or_else(from_environment).map(|url| {
+        let whole = if url.contains("://") { url.clone() } else { format!("http://{url}") };
+        whole.parse::<url::Url>().with_context(|| format!("'{url}' is not an address such as http://prometheus.monitoring:9090"))
     });
     let basic = match (&args.prometheus_user, &args.prometheus_password) {
         (Some(user), Some(password)) => Some((user.clone(), password.clone())),
