@@ -35,6 +35,12 @@ autoscaler consolidate; or give the GPUs to those who wait (see pending-beside-f
     find,
 };
 
+/// How long the node's GPUs have been measured: a node that was registered anew is older than its object.
+fn measured(view: &View<'_>, node: NodeId) -> Seconds {
+    let spans = view.devices_of(node).filter_map(|usage| usage.metrics.running()).map(|(_, sketch)| view.span(sketch, 1));
+    spans.max().unwrap_or_default()
+}
+
 fn find(view: &View<'_>) -> Vec<Finding> {
     let young = Seconds((view.threshold(&SIGN).max(0.0) * 3_600.0) as u64);
     let mut empty: Vec<(NodeId, &Node)> = view
@@ -43,7 +49,7 @@ fn find(view: &View<'_>) -> Vec<Finding> {
         .filter(|(id, node)| {
             node.has_gpus() && node.sharing != Sharing::MigInvalid && view.pods_on(*id).iter().all(|pod| view.held[pod.index()].is_zero())
         })
-        .filter(|(_, node)| node.created.is_none_or(|created| view.fleet.at.since(created) >= young))
+        .filter(|(id, node)| node.created.is_none_or(|created| view.fleet.at.since(created).max(measured(view, *id)) >= young))
         .collect();
     empty.sort_by(|a, b| a.1.name.cmp(&b.1.name));
     let mut headroom = open_headroom(view);

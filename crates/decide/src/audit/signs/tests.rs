@@ -194,10 +194,15 @@ fn an_empty_node_is_waste_unless_it_is_young_or_headroom() {
     fleet.node(h100("gpu-2"));
     let mut young = h100("gpu-3");
     young.created = Some(NOW.minus(Seconds(900)));
-    fleet.node(young);
+    let young = fleet.node(young);
     fleet.node(cpu_node("cpu-1"));
     let fleet = fleet.build();
     assert_eq!(subjects(&fleet, "empty-gpu-node"), ["Node gpu-1", "Node gpu-2"]);
+    let mut registered_anew = fleet.clone();
+    let mut metrics = plimsoll_fleet::Metrics::default();
+    metrics.by_metric.insert(Metric::EngineActive, crate::testing::steady(0.0, 100));
+    registered_anew.evidence.devices.push(plimsoll_fleet::DeviceUsage { node: young, gpu: 0, slice: None, metrics });
+    assert_eq!(subjects(&registered_anew, "empty-gpu-node").len(), 3, "its GPUs have been measured for longer than its object is old");
     let mut settings = crate::audit::settings::Settings::default();
     settings.headroom.insert("*".into(), 3);
     let found = findings_with(&fleet, "empty-gpu-node", &settings);
