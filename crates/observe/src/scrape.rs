@@ -325,12 +325,12 @@ fn tell(
             remedy: "upgrade the exporter to 4.9 (DCGM 4.7), where it is a ratio".into(),
         });
     }
-    let minutes = duration.as_secs_f64() / 60.0;
+    let seconds = duration.as_secs_f64();
+    let long = if seconds < 120.0 { format!("{seconds:.0} s") } else { format!("{:.0} minutes", seconds / 60.0) };
     unseen.push(Unseen {
         kind: UnseenKind::ShortEvidence,
         subject: "window".into(),
-        why: format!("the exporters were read directly for {minutes:.0} minutes: nothing is known of nights, weekends and quiet hours")
-            .into(),
+        why: format!("the exporters were read directly for {long}: nothing is known of nights, weekends and quiet hours").into(),
         remedy: "have Prometheus scrape the exporters for a week and name it with --prometheus URL".into(),
     });
     fleet.unseen.append(&mut unseen);

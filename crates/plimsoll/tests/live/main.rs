@@ -9,12 +9,20 @@ mod program;
 
 use anyhow::{Context as _, ensure};
 use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, api::ListParams};
+use kube::{
+    Api, ResourceExt as _,
+    api::{ListParams, Patch, PatchParams},
+};
 use planted::{AGE_DAYS, EXPECTED, Planted, TUTORIAL, UNPRICED};
-use plimsoll_fleet::{Seconds, Timestamp};
+use plimsoll_fleet::{Seconds, Timestamp, evidence::Dialect};
 use plimsoll_testkit::{
     Cluster, Prometheus,
     cluster::{AuditEvent, Options},
+    exporter::{
+        Served,
+        dcgm::{Dcgm, devices},
+    },
+    netns,
     plant::{
         dcgm_exporter,
         fleet::{plant, settled},
@@ -22,14 +30,16 @@ use plimsoll_testkit::{
     prometheus::{self, Target},
 };
 use program::{document, on, said, verdicts};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::SocketAddrV4,
     path::Path,
 };
 
 /// The role that the documentation tells people to bind, and nothing more.
 const RIGHTS: &str = include_str!("../../../../deploy/rbac.yaml");
+const SCRAPE_RIGHTS: &str = include_str!("../../../../deploy/rbac-scrape.yaml");
 
 /// The history is written in steps of a quarter of an hour, which is asked for likewise.
 const STEP: Seconds = Seconds(900);
@@ -54,6 +64,43 @@ async fn an_audit_finds_what_was_planted_and_nothing_else() -> anyhow::Result<()
     goes_on_with_few_rights(&cluster, prometheus.url()).await?;
     answers_for_prometheus(&user)?;
     Ok(())
+}
+
+/// Without a Prometheus the exporters are read through the API server, with the rights that the documentation tells people to give.
+#[tokio::test]
+async fn scrape_reads_the_exporters_through_the_api_server() -> anyhow::Result<()> {
+    if !netns::inside("scrape_reads_the_exporters_through_the_api_server").await? {
+        return Ok(());
+    }
+    let Some(cluster) = Cluster::start(Options::default()).await? else { return Ok(()) };
+    let planted = Planted::one_node(now());
+    plant(&cluster, &planted.fleet).await?;
+    cluster.apply(&dcgm_exporter()).await?;
+    cluster.apply_yaml(RIGHTS).await?;
+    cluster.apply_yaml(SCRAPE_RIGHTS).await?;
+    settled(&cluster).await?;
+    cluster.age("/registry/pods/", AGE_DAYS).await?;
+    let pods: Api<Pod> = Api::all(cluster.client());
+    let all = pods.list(&ListParams::default()).await?.items;
+    let node = &planted.fleet.nodes[0];
+    let page = Dcgm::new(&node.name, devices(node, &all, |pod, ordinal| planted.load(metrics::app(pod), ordinal)), Dialect::Classic).page();
+    let _served = Served::start_at(page, SocketAddrV4::new(netns::ADDRESS, 9400))?;
+    let exporter = all.iter().find(|pod| pod.metadata.namespace.as_deref() == Some("gpu-operator")).context("the exporter's pod")?;
+    let status = json!({"status": {"podIP": netns::ADDRESS, "podIPs": [{"ip": netns::ADDRESS}]}});
+    let exporters: Api<Pod> = Api::namespaced(cluster.client(), "gpu-operator");
+    exporters.patch_status(&exporter.name_any(), &PatchParams::default(), &Patch::Merge(status)).await?;
+
+    let user = cluster.service_account("plimsoll", "plimsoll").await?;
+    let audit = document(&on(&user, &["audit", "--scrape", "4s", "--format", "json"])?)?;
+    let busy = row(&audit, "workload", "ml/one-of-two-idle-gpus")?;
+    ensure!(busy["busy_gpus"].as_f64().is_some_and(|gpus| (0.8..1.0).contains(&gpus)), "one of two GPUs is busy: {busy}");
+    let spots = audit["blind_spots"].as_array().context("a list")?;
+    let short = spots.iter().find(|spot| spot["kind"] == "short-evidence").context("it says how short the evidence is")?;
+    ensure!(short["says"].as_str().is_some_and(|says| says.contains("4 s")), "it says how short the evidence is: {short}");
+    ensure!(!verdicts(&audit).iter().any(|(sign, _)| sign == "idle-gpu"), "four seconds are no evidence for a verdict");
+    let idle = audit["signs"].as_array().into_iter().flatten().find(|sign| sign["sign"] == "idle-gpu").context("a hint")?;
+    ensure!(idle["confidence"] == "too-little" && idle["cost_month"].is_null(), "a hint costs nothing: {idle}");
+    wrote_nothing(&cluster, "system:serviceaccount:plimsoll:plimsoll")
 }
 
 fn now() -> Timestamp {

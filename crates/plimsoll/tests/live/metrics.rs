@@ -51,7 +51,8 @@ pub fn serve(planted: &Planted, pods: &[Pod]) -> anyhow::Result<Exporters> {
     Ok(Exporters { targets, _served: served })
 }
 
-fn app(pod: &Pod) -> Option<&str> {
+/// The workload that a pod is labelled with.
+pub fn app(pod: &Pod) -> Option<&str> {
     pod.metadata.labels.as_ref()?.get("app").map(String::as_str)
 }
 

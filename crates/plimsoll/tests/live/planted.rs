@@ -346,7 +346,17 @@ pub struct Planted {
 impl Planted {
     /// As it is planted at `now`.
     pub fn new(now: Timestamp) -> Self {
-        let (nodes, dialects): (Vec<Node>, Vec<_>) = all_nodes().into_iter().unzip();
+        Self::of(all_nodes(), all_work(now))
+    }
+
+    /// One node of it, with the workload of which one GPU is busy and the other idle.
+    pub fn one_node(now: Timestamp) -> Self {
+        let nodes = all_nodes().into_iter().filter(|(node, _)| &*node.name == "lab").collect();
+        Self::of(nodes, all_work(now).into_iter().filter(|work| work.name == "one-of-two-idle-gpus").collect())
+    }
+
+    fn of(nodes: Vec<(Node, Option<Dialect>)>, work: Vec<Work>) -> Self {
+        let (nodes, dialects): (Vec<Node>, Vec<_>) = nodes.into_iter().unzip();
         let mut fleet = Fleet { nodes, ..Fleet::default() };
         for (name, team) in [("ml", "research"), ("dev", "research"), ("web", "serving"), ("gpu-operator", "platform")] {
             let mut labels = BTreeMap::from([("team".into(), team.into())]);
@@ -356,7 +366,7 @@ impl Planted {
             fleet.namespaces.push(Namespace { name: name.into(), labels, annotations: BTreeMap::new() });
         }
         let mut loads = BTreeMap::new();
-        for work in all_work(now) {
+        for work in work {
             plant(&mut fleet, &work);
             loads.insert(work.name, work.loads);
         }

@@ -117,6 +117,11 @@ pub fn schema() -> serde_json::Value {
     settings.into_generator().into_root_schema_for::<t::Document>().to_value()
 }
 
+/// A sum of many figures, to a millionth of a GPU: what lies beyond hangs on the order in which they were added.
+fn steady(gpus: f64) -> f64 {
+    (gpus * 1e6).round() / 1e6
+}
+
 /// In units of the currency, to the cent.
 fn units(money: Money) -> f64 {
     cents(money.0) as f64 / 100.0
@@ -152,8 +157,10 @@ fn window(window: Window) -> t::Window {
 }
 
 fn funnel(funnel: &Funnel) -> t::Funnel {
-    let maybe =
-        |part: Option<Part>| t::Part { gpus: part.map(|part| part.gpus), cost_month: part.and_then(|part| part.cost_month).map(units) };
+    let maybe = |part: Option<Part>| t::Part {
+        gpus: part.map(|part| steady(part.gpus)),
+        cost_month: part.and_then(|part| part.cost_month).map(units),
+    };
     let part = |part| maybe(Some(part));
     t::Funnel {
         paid: part(funnel.paid),
@@ -235,7 +242,7 @@ fn rows(rows: &[Row]) -> Vec<t::Row> {
             gpus: row.gpus.gpus(),
             held_gpus: row.held.gpus(),
             cost_month: next("cost", row.cost_month),
-            busy_gpus: row.busy,
+            busy_gpus: row.busy.map(steady),
             seen_gpus: row.seen.gpus(),
             wasted_gpus: row.wasted.gpus(),
             wasted_month: next("wasted", row.wasted_month),
