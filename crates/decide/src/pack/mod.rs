@@ -7,6 +7,7 @@
 //! - `model`: the fleet as hosts with room and kinds of pods with needs, out of `kinds` and `classes`; `movable` and `topology` say what must stay.
 //! - `state`: a packing while it is changed, with an index that finds the fullest host that fits.
 //! - `evacuate` empties node after node; `repack` packs anew; `order` puts the moves in an order that works.
+//! - [`policy`]: where should a pod go that has just come?
 //! - `proof` hands the problem to the bound.
 //!
 //! Nothing in here plans over time, changes a MIG layout or starts a node.
@@ -17,6 +18,7 @@ mod kinds;
 mod model;
 mod movable;
 mod order;
+pub mod policy;
 mod proof;
 mod repack;
 mod state;

@@ -1,0 +1,398 @@
+//! The nodes of a cluster, and the best of them for a pod.
+//!
+//! Nodes in equal states are one stack, and points are given to stacks: once for each kind of pod, when that kind is next
+//! asked for, and kept for as long as the stack is there. A placement moves one node from a stack to another, so it makes at
+//! most one new stack. A decision costs the points of the stacks that are new since the kind was last asked for, and one pass
+//! over an array of numbers. The number of stacks grows far slower than the number of nodes: there are only so many ways in
+//! which a mix of pods can fill a node.
+
+use super::{
+    Policy, Ties,
+    state::{DEVICES_MAX, FULL, Gpus, NodeKind, PodKind, State},
+};
+use plimsoll_fleet::Bytes;
+use std::{
+    collections::{BTreeSet, HashMap},
+    hash::{BuildHasherDefault, Hasher},
+};
+
+/// A node to place pods on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spot {
+    /// Its kind.
+    pub kind: u16,
+    /// Where ties go by rank, the lowest wins. Two nodes may have the same.
+    pub rank: u32,
+}
+
+/// Where a pod is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The node, an index into the spots.
+    pub node: u32,
+    /// The GPUs that it has something of, a bit each.
+    pub devices: u16,
+}
+
+struct Node {
+    /// All of it, whatever the policy looks at.
+    state: State,
+    rank: u32,
+    pods_left: u32,
+    stack: u32,
+    /// Pods with shares (0) and with k whole GPUs (k) that are there.
+    company: [u16; DEVICES_MAX + 1],
+}
+
+struct Stack {
+    /// What the policy sees.
+    state: State,
+    /// By rank or by free memory, then index.
+    nodes: BTreeSet<(u64, u32)>,
+    /// When it came to be.
+    born: u64,
+}
+
+/// What is known of a kind of pod.
+#[derive(Default)]
+struct Known {
+    /// Points by stack, 0 where it does not fit.
+    points: Vec<u64>,
+    /// Stacks born before are known.
+    seen: u64,
+    /// In this epoch of the policy.
+    epoch: u32,
+}
+
+/// The nodes, with a policy to choose among them.
+pub struct Placer {
+    kinds: Vec<NodeKind>,
+    pods: Vec<PodKind>,
+    policy: Box<dyn Policy>,
+    nodes: Vec<Node>,
+    stacks: Vec<Stack>,
+    unused: Vec<u32>,
+    by_state: HashMap<State, u32, BuildHasherDefault<StateHasher>>,
+    /// Stacks in order of birth, those of the last while.
+    births: Vec<u32>,
+    /// How many births came before the first in `births`.
+    forgotten: u64,
+    known: Vec<Known>,
+    epoch: u32,
+    allocated_milli: u64,
+    total_milli: u64,
+}
+
+impl Placer {
+    /// Empty nodes at `spots`, for pods of kinds `pods`. Spots of a kind that there is none of take no pods.
+    #[must_use]
+    pub fn new(kinds: &[NodeKind], spots: &[Spot], pods: &[PodKind], policy: Box<dyn Policy>) -> Self {
+        let mut placer = Self {
+            kinds: kinds.to_vec(),
+            pods: pods.to_vec(),
+            policy,
+            nodes: Vec::with_capacity(spots.len()),
+            stacks: Vec::new(),
+            unused: Vec::new(),
+            by_state: HashMap::default(),
+            births: Vec::new(),
+            forgotten: 0,
+            known: pods.iter().map(|_| Known::default()).collect(),
+            epoch: 0,
+            allocated_milli: 0,
+            total_milli: 0,
+        };
+        for (id, spot) in (0..).zip(spots) {
+            let (state, pods_left) = match placer.kinds.get(usize::from(spot.kind)) {
+                Some(kind) => (kind.empty(spot.kind), kind.pods),
+                None => (NodeKind { model: "".into(), cpu: Default::default(), memory: Bytes::ZERO, gpus: 0, pods: 0 }.empty(spot.kind), 0),
+            };
+            placer.total_milli += u64::from(state.free_milli());
+            placer.nodes.push(Node { state, rank: spot.rank, pods_left, stack: 0, company: [0; DEVICES_MAX + 1] });
+            placer.list(id);
+        }
+        placer
+    }
+
+    /// The best place for a pod of kind `pod`, if there is one. `draw` settles ties where the policy leaves them to chance.
+    pub fn choose(&mut self, pod: usize, draw: u64) -> Option<Place> {
+        self.learn(pod);
+        let node = self.best(pod, draw)?;
+        let kind = &self.pods[pod];
+        let state = &self.nodes[node as usize].state;
+        let devices = match kind.gpus {
+            Gpus::None => 0,
+            Gpus::Share(_) => 1 << self.policy.points(&self.stacks[self.nodes[node as usize].stack as usize].state, kind).device,
+            Gpus::Whole(count) => {
+                let free = state.free.iter().enumerate().filter(|(_, free)| **free == FULL);
+                free.take(count.into()).fold(0, |devices, (device, _)| devices | 1 << device)
+            }
+        };
+        Some(Place { node, devices })
+    }
+
+    /// Puts a pod where [`Self::choose`] has said.
+    pub fn take(&mut self, pod: usize, place: Place) {
+        self.change(pod, place, true);
+    }
+
+    /// Takes a pod away again.
+    pub fn give_back(&mut self, pod: usize, place: Place) {
+        self.change(pod, place, false);
+    }
+
+    /// What is free on a node.
+    #[must_use]
+    pub fn state(&self, node: u32) -> &State {
+        &self.nodes[node as usize].state
+    }
+
+    /// Thousandths of GPUs that are allocated.
+    #[must_use]
+    pub fn allocated_milli(&self) -> u64 {
+        self.allocated_milli
+    }
+
+    /// Thousandths of GPUs that there are.
+    #[must_use]
+    pub fn total_milli(&self) -> u64 {
+        self.total_milli
+    }
+
+    /// How many different states the nodes are in.
+    #[must_use]
+    pub fn stacks(&self) -> usize {
+        self.stacks.len() - self.unused.len()
+    }
+
+    fn change(&mut self, pod: usize, place: Place, put: bool) {
+        let kind = &self.pods[pod];
+        let node = &mut self.nodes[place.node as usize];
+        let stack = node.stack;
+        let order = order(self.policy.ties(), node);
+        let gpus = kind.gpus.milli();
+        let share = match kind.gpus {
+            Gpus::None => 0,
+            Gpus::Share(milli) => milli,
+            Gpus::Whole(_) => FULL,
+        };
+        let state = &mut node.state;
+        let devices = state.free.iter_mut().enumerate().filter(|(device, _)| place.devices & 1 << device != 0);
+        let group = match kind.gpus {
+            Gpus::None => None,
+            Gpus::Share(_) => Some(0),
+            Gpus::Whole(count) => Some(usize::from(count).min(DEVICES_MAX)),
+        };
+        if put {
+            devices.for_each(|(_, free)| *free -= share);
+            state.cpu.0 -= kind.cpu.0;
+            state.memory.0 -= kind.memory.0;
+            node.pods_left -= 1;
+            self.allocated_milli += gpus;
+        } else {
+            devices.for_each(|(_, free)| *free += share);
+            state.cpu.0 += kind.cpu.0;
+            state.memory.0 += kind.memory.0;
+            node.pods_left += 1;
+            self.allocated_milli -= gpus;
+        }
+        if let Some(group) = group {
+            let company = &mut node.company[group];
+            *company = if put { *company + 1 } else { *company - 1 };
+            let bit = kind.gpus.company();
+            node.state.company = if *company > 0 { node.state.company | bit } else { node.state.company & !bit };
+        }
+        self.unlist(place.node, stack, order);
+        self.list(place.node);
+        let permille = (self.allocated_milli * 1000).checked_div(self.total_milli).unwrap_or(0) as u32;
+        if gpus > 0 && self.policy.load_changed(permille) {
+            self.epoch += 1;
+        }
+    }
+
+    fn unlist(&mut self, node: u32, stack: u32, order: u64) {
+        let of = &mut self.stacks[stack as usize];
+        of.nodes.remove(&(order, node));
+        if of.nodes.is_empty() {
+            self.by_state.remove(&of.state);
+            self.unused.push(stack);
+        }
+    }
+
+    fn list(&mut self, id: u32) {
+        let node = &self.nodes[id as usize];
+        let looks = self.policy.looks_at();
+        let mut state = node.state;
+        if !looks.memory {
+            state.memory = Bytes::ZERO;
+        }
+        if !looks.company {
+            state.company = 0;
+        }
+        let order = order(self.policy.ties(), node);
+        let stack = match self.by_state.get(&state) {
+            Some(&stack) => stack,
+            None => {
+                let born = self.forgotten + self.births.len() as u64;
+                let new = Stack { state, nodes: BTreeSet::new(), born };
+                let stack = match self.unused.pop() {
+                    Some(stack) => {
+                        self.stacks[stack as usize] = new;
+                        stack
+                    }
+                    None => {
+                        self.stacks.push(new);
+                        self.stacks.len() as u32 - 1
+                    }
+                };
+                self.by_state.insert(state, stack);
+                self.births.push(stack);
+                // Whoever is further behind than there are stacks looks at all of them instead.
+                if self.births.len() > 4096 + 2 * self.stacks.len() {
+                    let old = self.births.len() - self.stacks.len();
+                    self.births.drain(..old);
+                    self.forgotten += old as u64;
+                }
+                stack
+            }
+        };
+        self.stacks[stack as usize].nodes.insert((order, id));
+        self.nodes[id as usize].stack = stack;
+    }
+
+    /// Gives points to the stacks that a kind of pod does not know yet.
+    fn learn(&mut self, pod: usize) {
+        let now = self.forgotten + self.births.len() as u64;
+        let known = &mut self.known[pod];
+        let kind = &self.pods[pod];
+        if known.epoch != self.epoch {
+            (known.epoch, known.seen) = (self.epoch, 0);
+        }
+        known.points.resize(self.stacks.len(), 0);
+        let (stacks, policy) = (&self.stacks, &mut self.policy);
+        let mut judge = |stack: usize| {
+            let of = &stacks[stack];
+            // An emptied stack that nobody has taken over yet is skipped when it is come across.
+            let points = if of.nodes.is_empty() || !of.state.fits(kind) { 0 } else { policy.points(&of.state, kind).value.saturating_add(1) };
+            known.points[stack] = points;
+        };
+        if known.seen < self.forgotten || now - known.seen > stacks.len() as u64 {
+            (0..stacks.len()).filter(|stack| stacks[*stack].born >= known.seen).for_each(&mut judge);
+        } else {
+            for at in known.seen..now {
+                let stack = self.births[(at - self.forgotten) as usize] as usize;
+                // Born again since: it comes later in the list.
+                if stacks[stack].born == at {
+                    judge(stack);
+                }
+            }
+        }
+        known.seen = now;
+    }
+
+    fn best(&self, pod: usize, draw: u64) -> Option<u32> {
+        let ties = self.policy.ties();
+        let kind = &self.pods[pod];
+        let mut best: Option<(u64, u64, u32)> = None;
+        let mut least = 1;
+        for (stack, &points) in self.known[pod].points.iter().enumerate() {
+            if points < least {
+                continue;
+            }
+            let of = &self.stacks[stack];
+            let Some((order, node)) = self.first(of, kind, ties, draw) else { continue };
+            let better = match best {
+                Some((most, than, other)) if most == points => match ties {
+                    Ties::Rank | Ties::Draw => (order, node) < (than, other),
+                    Ties::State => {
+                        let key = |node: u32| {
+                            let state = &self.nodes[node as usize].state;
+                            (state.memory, state.kind, state.cpu, state.profile())
+                        };
+                        key(node) < key(other)
+                    }
+                },
+                _ => true,
+            };
+            if better {
+                best = Some((points, order, node));
+                least = points;
+            }
+        }
+        best.map(|(_, _, node)| node)
+    }
+
+    /// The first node of a stack that has memory and a place for the pod.
+    fn first(&self, stack: &Stack, kind: &PodKind, ties: Ties, draw: u64) -> Option<(u64, u32)> {
+        let has_room = |node: u32| {
+            let node = &self.nodes[node as usize];
+            node.pods_left > 0 && node.state.memory >= kind.memory
+        };
+        match ties {
+            Ties::Rank => stack.nodes.iter().copied().find(|(_, node)| has_room(*node)),
+            Ties::State => stack.nodes.range((kind.memory.0, 0)..).copied().find(|(_, node)| has_room(*node)),
+            Ties::Draw => stack
+                .nodes
+                .iter()
+                .filter(|(_, node)| has_room(*node))
+                .map(|&(_, node)| (scatter(draw ^ u64::from(self.nodes[node as usize].rank).wrapping_mul(SCATTER)), node))
+                .min(),
+        }
+    }
+}
+
+/// The order within a stack.
+fn order(ties: Ties, node: &Node) -> u64 {
+    match ties {
+        Ties::Rank | Ties::Draw => node.rank.into(),
+        Ties::State => node.state.memory.0,
+    }
+}
+
+/// 2^64 divided by the golden ratio, odd: successive multiples are spread over all of the range.
+pub(super) const SCATTER: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA'14).
+pub(super) fn scatter(mut value: u64) -> u64 {
+    value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
+/// A fast hash of states: they come from placements, so nobody can choose them to collide beyond what slows a search.
+#[derive(Default)]
+pub(super) struct StateHasher(u64);
+
+impl Hasher for StateHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u8(&mut self, value: u8) {
+        self.write_u64(value.into());
+    }
+
+    fn write_u16(&mut self, value: u16) {
+        self.write_u64(value.into());
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        self.write_u64(value.into());
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0.rotate_left(23) ^ value).wrapping_mul(SCATTER);
+    }
+
+    fn write_usize(&mut self, value: usize) {
+        self.write_u64(value as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        scatter(self.0)
+    }
+}

@@ -1,0 +1,7 @@
+//! A fleet over time, driven by the very decisions that run in the cluster.
+//!
+//! - [`openb`]: the placement experiment of ATC'23 on the openb trace, replayed to the published digit.
+//!
+//! Nothing in here decides, does I/O or reads a clock: a replay is a function of the text of its files and of its seed.
+
+pub mod openb;

@@ -1,0 +1,93 @@
+//! The replay agrees with every published cell of the shared workloads and seeds.
+//!
+//! Needs the folder of traces (`PLIMSOLL_TRACES`, or `shared/traces` beside the repository); skipped with a word where it is absent.
+#![allow(clippy::unwrap_used)]
+
+use plimsoll_decide::pack::policy::Named;
+use plimsoll_simulate::openb::{Cluster, LAST, Order, Workload, parse_orders, replay};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+const POLICIES: [(&str, Named); 5] = [
+    ("02-DotProd", Named::DotProduct),
+    ("03-GpuClustering", Named::GpuClustering),
+    ("04-GpuPacking", Named::GpuPacking),
+    ("05-BestFit", Named::BestFit),
+    ("06-FGD", Named::Fgd),
+];
+
+fn folder() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/traces");
+    let dir = std::env::var_os("PLIMSOLL_TRACES").map_or(root, PathBuf::from).join("openb");
+    if !dir.is_dir() {
+        // The test runner shows this with --nocapture only; a skipped test must not fail.
+        eprintln!("skipped: there is no {}; set PLIMSOLL_TRACES to the folder of traces", dir.display());
+        return None;
+    }
+    Some(dir)
+}
+
+fn load(dir: &Path, cluster: &Cluster, list: &str) -> (Workload, Vec<Order>) {
+    let text = |file: String| (fs::read_to_string(dir.join(&file)).unwrap(), file);
+    let (pods, file) = text(format!("openb_pod_list_{list}.csv"));
+    let workload = Workload::parse(&pods, &file, cluster).unwrap();
+    let (orders, file) = text(format!("orders/{list}.txt"));
+    let orders = parse_orders(&orders, &file, cluster, &workload).unwrap();
+    (workload, orders)
+}
+
+fn cluster(dir: &Path) -> Cluster {
+    let file = "openb_node_list_gpu_node.csv";
+    Cluster::parse(&fs::read_to_string(dir.join(file)).unwrap(), file).unwrap()
+}
+
+#[test]
+fn every_published_cell_is_reproduced() {
+    let Some(dir) = folder() else { return };
+    let cluster = cluster(&dir);
+    let published = fs::read_to_string(dir.join("published_allocation.csv")).unwrap();
+    // By workload, policy and seed, the cells 0 to 130.
+    let mut rows: BTreeMap<(String, String, u64), Vec<f64>> = BTreeMap::new();
+    for line in published.lines().skip(1) {
+        let fields: Vec<&str> = line.split(',').collect();
+        let list = fields[0].trim_start_matches("openb_pod_list_").to_owned();
+        rows.insert((list, fields[1].to_owned(), fields[3].parse().unwrap()), fields[5..].iter().map(|cell| cell.parse().unwrap()).collect());
+    }
+    let lists: std::collections::BTreeSet<&str> = rows.keys().map(|(list, _, _)| list.as_str()).collect();
+    assert_eq!(lists.len(), 9, "{lists:?}");
+    let lists: Vec<&str> = lists.into_iter().collect();
+    let wrong: Vec<String> = std::thread::scope(|scope| {
+        let halves: Vec<_> = lists
+            .chunks(5)
+            .map(|lists| {
+                let (dir, cluster, rows) = (&dir, &cluster, &rows);
+                scope.spawn(move || lists.iter().flat_map(|list| differences(dir, cluster, rows, list)).collect::<Vec<_>>())
+            })
+            .collect();
+        halves.into_iter().flat_map(|half| half.join().unwrap()).collect()
+    });
+    assert!(wrong.is_empty(), "{} cells differ by more than 0.01, the first: {:?}", wrong.len(), &wrong[..wrong.len().min(12)]);
+}
+
+fn differences(dir: &Path, cluster: &Cluster, rows: &BTreeMap<(String, String, u64), Vec<f64>>, list: &str) -> Vec<String> {
+    let (workload, orders) = load(dir, cluster, list);
+    assert_eq!(orders.len(), 5);
+    let mut wrong = Vec::new();
+    for order in &orders {
+        for (name, policy) in POLICIES {
+            let cells = replay(cluster, &workload, order, policy);
+            let published = &rows[&(list.to_owned(), name.to_owned(), order.seed)];
+            assert_eq!(published.len(), LAST as usize + 1);
+            for (arrived, &theirs) in (0..).zip(published) {
+                let ours = cells.at(arrived).unwrap();
+                if (ours - theirs).abs() > 0.0101 {
+                    wrong.push(format!("{list} {name} seed {} at {arrived}: {ours}, published {theirs}", order.seed));
+                }
+            }
+        }
+    }
+    wrong
+}
