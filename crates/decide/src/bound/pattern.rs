@@ -70,6 +70,42 @@ pub fn most_packed(bins: &[Bins], items: &[Items]) -> f64 {
     best
 }
 
+/// What one more of each of `items` costs, in units of size, when all of them are packed into as few bins of `size` as a linear
+/// programme over patterns can: from 0 (it fits into a hole that is there anyway) to `size` (it takes a bin of its own).
+/// Where items may go and how many bins there are is not looked at. An estimate: it proves nothing.
+#[must_use]
+pub fn worths(size: u16, items: &[Items]) -> Vec<f64> {
+    let unit = f64::from(size.max(1));
+    let mut problem = Problem::new(OptimizationDirection::Maximize);
+    let fits = |items: &Items| items.size > 0 && items.size <= size;
+    let own = |items: &Items| if fits(items) { 1.0 / f64::from(size / items.size) } else { 0.0 };
+    let worth: Vec<Variable> = items.iter().map(|items| problem.add_var(items.count as f64, (0.0, own(items)))).collect();
+    let Some(mut solution) = problem.solve().ok().and_then(|outcome| outcome.into_solution().ok()) else { return vec![0.0; items.len()] };
+    let values = |solution: &Solution| -> Vec<f64> { worth.iter().map(|variable| solution.var_value(*variable)).collect() };
+    for _ in 0..ROUNDS_MAX {
+        let now = values(&solution);
+        let (most, pattern) = fullest(size, items, &now);
+        if most <= 1.0 + 1e-9 {
+            break;
+        }
+        let terms: Vec<(Variable, f64)> =
+            worth.iter().zip(&pattern).filter(|(_, copies)| **copies > 0).map(|(variable, copies)| (*variable, f64::from(*copies))).collect();
+        match solution.add_constraint(terms, ComparisonOp::Le, 1.0).ok().and_then(|outcome| outcome.into_solution().ok()) {
+            Some(better) => solution = better,
+            // Without the last pattern the worths are a little high.
+            None => return now.into_iter().map(|worth| worth / most * unit).collect(),
+        }
+    }
+    values(&solution).into_iter().map(|worth| worth * unit).collect()
+}
+
+/// The filling of a bin that is worth most.
+fn fullest(size: u16, items: &[Items], worths: &[f64]) -> (f64, Vec<u32>) {
+    let everywhere: Vec<Items> = items.iter().map(|items| Items { bins: vec![0], ..items.clone() }).collect();
+    let prices: Vec<f64> = items.iter().zip(worths).map(|(items, worth)| f64::from(items.size) - worth).collect();
+    knapsack(size, 0, &everywhere, &prices)
+}
+
 /// The most that a bin's filling is worth when an item brings its size less its price, and a filling that is worth it.
 fn knapsack(size: u16, bin: usize, items: &[Items], prices: &[f64]) -> (f64, Vec<u32>) {
     let size = usize::from(size);

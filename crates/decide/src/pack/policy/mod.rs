@@ -11,12 +11,14 @@
 //! - `mix`: the pods that are expected, and what part of a node's free GPUs they could not use.
 //! - `classic`: `random`, `best-fit`, `dot-product`, `gpu-packing`, `gpu-clustering`, `least-allocated`, `most-allocated`.
 //! - `fgd`: fragmentation gradient descent, as published at USENIX ATC'23.
+//! - `waste`, `fill`: what a node would waste in the end, and what it could hold at best.
 //! - `plimsoll`: ours: the same gradient, what the node would waste in the end, and a price for scarce models.
 //!
 //! Nothing in here reads a clock or draws a random number: where a policy wants chance, the caller hands it a number.
 
 mod classic;
 mod fgd;
+mod fill;
 mod mix;
 mod placer;
 mod plimsoll;
@@ -27,7 +29,7 @@ mod waste;
 
 pub use mix::Mix;
 pub use placer::{Place, Placer, Spot};
-pub use plimsoll::{Step, Weights};
+pub use plimsoll::Weights;
 pub use state::{DEVICES_MAX, Gpus, NodeKind, PodKind, State};
 
 use std::{fmt, str::FromStr};
@@ -65,10 +67,26 @@ pub trait Policy {
         Looks::default()
     }
 
-    /// Tells how much of the GPUs is allocated, in thousandths of all. True: points given before no longer hold.
-    fn load_changed(&mut self, _allocated_permille: u32) -> bool {
+    /// Kinds of pods for which the policy wants to know how many nodes have room.
+    fn watched(&self) -> Vec<PodKind> {
+        Vec::new()
+    }
+
+    /// Tells how full the nodes are. True: points given before no longer hold.
+    fn load_changed(&mut self, _load: Load<'_>) -> bool {
         false
     }
+}
+
+/// How full the nodes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load<'a> {
+    /// Thousandths of GPUs that are allocated.
+    pub allocated_milli: u64,
+    /// Thousandths of GPUs that there are.
+    pub total_milli: u64,
+    /// Nodes with room for each of the policy's watched kinds, memory and places for pods aside.
+    pub hosts: &'a [u32],
 }
 
 /// What a policy looks at beside kind, CPU and GPUs.

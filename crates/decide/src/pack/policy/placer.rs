@@ -7,7 +7,7 @@
 //! which a mix of pods can fill a node.
 
 use super::{
-    Policy, Ties,
+    Load, Policy, Ties,
     state::{DEVICES_MAX, FULL, Gpus, NodeKind, PodKind, State},
 };
 use plimsoll_fleet::Bytes;
@@ -79,6 +79,9 @@ pub struct Placer {
     forgotten: u64,
     known: Vec<Known>,
     epoch: u32,
+    /// Kinds that the policy watches, and how many nodes have room for each.
+    watched: Vec<PodKind>,
+    hosts: Vec<u32>,
     allocated_milli: u64,
     total_milli: u64,
 }
@@ -90,6 +93,8 @@ impl Placer {
         let mut placer = Self {
             kinds: kinds.to_vec(),
             pods: pods.to_vec(),
+            watched: policy.watched(),
+            hosts: Vec::new(),
             policy,
             nodes: Vec::with_capacity(spots.len()),
             stacks: Vec::new(),
@@ -111,6 +116,9 @@ impl Placer {
             placer.nodes.push(Node { state, rank: spot.rank, pods_left, stack: 0, company: [0; DEVICES_MAX + 1] });
             placer.list(id);
         }
+        let room = |pod: &PodKind| placer.nodes.iter().filter(|node| node.state.fits(pod)).count() as u32;
+        placer.hosts = placer.watched.iter().map(room).collect();
+        placer.tell();
         placer
     }
 
@@ -168,6 +176,7 @@ impl Placer {
     fn change(&mut self, pod: usize, place: Place, put: bool) {
         let kind = &self.pods[pod];
         let node = &mut self.nodes[place.node as usize];
+        let before = node.state;
         let stack = node.stack;
         let order = order(self.policy.ties(), node);
         let gpus = kind.gpus.milli();
@@ -204,8 +213,21 @@ impl Placer {
         }
         self.unlist(place.node, stack, order);
         self.list(place.node);
-        let permille = (self.allocated_milli * 1000).checked_div(self.total_milli).unwrap_or(0) as u32;
-        if gpus > 0 && self.policy.load_changed(permille) {
+        let after = &self.nodes[place.node as usize].state;
+        for (pod, hosts) in self.watched.iter().zip(&mut self.hosts) {
+            match (before.fits(pod), after.fits(pod)) {
+                (true, false) => *hosts -= 1,
+                (false, true) => *hosts += 1,
+                _ => {}
+            }
+        }
+        self.tell();
+    }
+
+    /// Tells the policy how full the nodes are.
+    fn tell(&mut self) {
+        let load = Load { allocated_milli: self.allocated_milli, total_milli: self.total_milli, hosts: &self.hosts };
+        if self.policy.load_changed(load) {
             self.epoch += 1;
         }
     }

@@ -5,7 +5,7 @@
 
 use super::{
     DEVICES_MAX, Mix,
-    placer::StateHasher,
+    placer::{SCATTER, StateHasher, scatter},
     state::{FULL, Gpus, State},
 };
 use std::{collections::HashMap, hash::BuildHasherDefault};
@@ -29,19 +29,25 @@ pub(super) struct Waste {
 impl Waste {
     pub fn new(mix: &Mix, sequences: usize, length: usize) -> Self {
         let all: u64 = mix.pods.iter().map(|(_, count)| count).sum();
-        let mut draw = 0_u64;
-        let mut next = || {
-            draw += 1;
-            let at = (u128::from(super::placer::scatter(draw.wrapping_mul(super::placer::SCATTER))) * u128::from(all) >> 64) as u64;
-            let mut sum = 0;
-            let kind = mix.pods.iter().position(|(_, count)| {
-                sum += count;
-                at < sum
-            });
-            let kind = kind.unwrap_or(0);
-            Arrival { cpu: mix.pods[kind].0.cpu.0, gpus: mix.pods[kind].0.gpus, kind: kind as u32 }
-        };
-        let sequences = if all == 0 { Vec::new() } else { (0..sequences).map(|_| (0..length).map(|_| next()).collect()).collect() };
+        let draws = (sequences * length) as u64;
+        // Each kind as often as its part of the mix says, to within one, in an order that mixes well.
+        let mut sum = 0;
+        let mut arrivals: Vec<(u64, Arrival)> = Vec::with_capacity(sequences * length);
+        for (kind, (pod, count)) in (0..).zip(&mix.pods) {
+            let upto = |sum: u64| (u128::from(2 * sum) * u128::from(draws) / u128::from(2 * all.max(1))) as u64;
+            let (from, to) = (upto(sum), upto(sum + count));
+            sum += count;
+            let arrival = |at: u64| (scatter((at + 1).wrapping_mul(SCATTER)), Arrival { cpu: pod.cpu.0, gpus: pod.gpus, kind });
+            arrivals.extend((from..to).map(arrival));
+        }
+        arrivals.sort_unstable_by_key(|(order, _)| *order);
+        let mut sequences: Vec<Vec<Arrival>> = Vec::new();
+        for (at, (_, arrival)) in arrivals.into_iter().enumerate() {
+            match sequences.get_mut(at / length) {
+                Some(sequence) => sequence.push(arrival),
+                None => sequences.push(vec![arrival]),
+            }
+        }
         Self { sequences, allowed: mix.pods.iter().map(|(pod, _)| pod.allowed.clone()).collect(), memo: HashMap::default() }
     }
 
