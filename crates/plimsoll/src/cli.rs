@@ -34,6 +34,12 @@ pub enum Command {
     Audit(Box<AuditArgs>),
     /// Captures a cluster in one file, for an audit elsewhere; secrets and environment values are never read
     Snapshot(Box<SnapshotArgs>),
+    /// Rehearses placement: what would have been, under which policy
+    Simulate {
+        /// What to rehearse
+        #[command(subcommand)]
+        what: crate::commands::simulate::Simulate,
+    },
     /// Tells all about a waste sign
     Explain {
         /// The sign's name; without it, all signs are listed

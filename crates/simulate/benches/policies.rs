@@ -14,8 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-const LISTS: [&str; 9] =
-    ["default", "cpu050", "cpu100", "gpushare40", "gpushare60", "gpuspec10", "gpuspec33", "multigpu20", "multigpu30"];
+const LISTS: [&str; 9] = ["default", "cpu050", "cpu100", "gpushare40", "gpushare60", "gpuspec10", "gpuspec33", "multigpu20", "multigpu30"];
 const SWEEP: [Named; 7] =
     [Named::Random, Named::BestFit, Named::DotProduct, Named::GpuPacking, Named::GpuClustering, Named::Fgd, Named::Plimsoll];
 const COLUMNS: [u32; 4] = [80, 95, 100, 130];
@@ -108,8 +107,10 @@ fn latency(cluster: &Cluster, workload: &Workload, order: &Order, copies: u32) {
 }
 
 fn sweep(cluster: &Cluster, lists: &BTreeMap<&str, (Workload, Vec<Order>)>) {
-    let runs: Vec<(&str, usize, Named)> =
-        LISTS.into_iter().flat_map(|list| SWEEP.into_iter().flat_map(move |policy| (0..5).map(move |order| (list, order, policy)))).collect();
+    let runs: Vec<(&str, usize, Named)> = LISTS
+        .into_iter()
+        .flat_map(|list| SWEEP.into_iter().flat_map(move |policy| (0..5).map(move |order| (list, order, policy))))
+        .collect();
     let next = AtomicUsize::new(0);
     let start = Instant::now();
     let mut cells: BTreeMap<(&str, Named, usize), Cells> = BTreeMap::new();
@@ -138,7 +139,7 @@ fn sweep(cluster: &Cluster, lists: &BTreeMap<&str, (Workload, Vec<Order>)>) {
         println!("{list:<11} {:<15} {:>29.2} {at_130:>9.2}", "FGD, published", at_100);
         let start = Instant::now();
         let (workload, orders) = &lists[list];
-        let bounds: f64 = orders.iter().map(|order| bound(cluster, workload, order, 100)).sum();
+        let bounds: f64 = orders.iter().map(|order| bound(cluster, workload, order, 100).unwrap()).sum();
         println!("{list:<11} {:<15} {:>29.2}   in {:.2} s each", "pattern bound", bounds / 5.0, start.elapsed().as_secs_f64() / 5.0);
     }
 }

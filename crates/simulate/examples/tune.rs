@@ -6,7 +6,10 @@
 
 use plimsoll_decide::pack::policy::{Gpus, Named, Weights, plimsoll_with};
 use plimsoll_simulate::openb::{Cluster, Order, Workload, replay, replay_with};
-use rand_chacha::{ChaCha8Rng, rand_core::{Rng, SeedableRng}};
+use rand_chacha::{
+    ChaCha8Rng,
+    rand_core::{Rng, SeedableRng},
+};
 use std::{fs, path::Path, sync::Mutex, time::Instant};
 
 const COLUMNS: [u32; 7] = [70, 80, 90, 95, 100, 110, 130];
@@ -64,7 +67,8 @@ fn main() {
     for list in args[1].split(',') {
         // A mix of our own: only shares, three times the pods without GPUs, or eight times those with several.
         let (list, own) = list.split_once('*').unwrap_or((list, ""));
-        let mut workload = Workload::parse(&fs::read_to_string(dir.join(format!("openb_pod_list_{list}.csv"))).unwrap(), list, &cluster).unwrap();
+        let mut workload =
+            Workload::parse(&fs::read_to_string(dir.join(format!("openb_pod_list_{list}.csv"))).unwrap(), list, &cluster).unwrap();
         let copies = |pod: &u32| match (own, workload.kinds[*pod as usize].gpus) {
             ("share", Gpus::Whole(_)) => 0,
             ("cpu", Gpus::None) => 3,
@@ -83,11 +87,20 @@ fn main() {
                 for _ in 0..2 {
                     scope.spawn(|| {
                         loop {
-                            let at = { let mut next = next.lock().unwrap(); *next += 1; *next - 1 };
+                            let at = {
+                                let mut next = next.lock().unwrap();
+                                *next += 1;
+                                *next - 1
+                            };
                             let Some(order) = orders.get(at) else { break };
                             let cells = match trial.parse::<Named>() {
                                 Ok(named) => replay(&cluster, &workload, order, named),
-                                Err(_) => replay_with(&cluster, &workload, order, plimsoll_with(cluster.supply(), &workload.mix(), weights(trial))),
+                                Err(_) => replay_with(
+                                    &cluster,
+                                    &workload,
+                                    order,
+                                    plimsoll_with(cluster.supply(), &workload.mix(), weights(trial)),
+                                ),
                             };
                             let mut sums = sums.lock().unwrap();
                             for (sum, column) in sums.iter_mut().zip(COLUMNS) {

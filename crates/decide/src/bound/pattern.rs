@@ -88,8 +88,12 @@ pub fn worths(size: u16, items: &[Items]) -> Vec<f64> {
         if most <= 1.0 + 1e-9 {
             break;
         }
-        let terms: Vec<(Variable, f64)> =
-            worth.iter().zip(&pattern).filter(|(_, copies)| **copies > 0).map(|(variable, copies)| (*variable, f64::from(*copies))).collect();
+        let terms: Vec<(Variable, f64)> = worth
+            .iter()
+            .zip(&pattern)
+            .filter(|(_, copies)| **copies > 0)
+            .map(|(variable, copies)| (*variable, f64::from(*copies)))
+            .collect();
         match solution.add_constraint(terms, ComparisonOp::Le, 1.0).ok().and_then(|outcome| outcome.into_solution().ok()) {
             Some(better) => solution = better,
             // Without the last pattern the worths are a little high.
@@ -154,7 +158,8 @@ impl<'p> Programme<'p> {
         let unit = bins.iter().map(|bins| f64::from(bins.size)).fold(1.0, f64::max);
         let mut problem = Problem::new(OptimizationDirection::Minimize);
         let worth: Vec<Variable> = bins.iter().map(|bins| problem.add_var(bins.count as f64, (0.0, f64::from(bins.size) / unit))).collect();
-        let price: Vec<Variable> = items.iter().map(|items| problem.add_var(items.count as f64, (0.0, f64::from(items.size) / unit))).collect();
+        let price: Vec<Variable> =
+            items.iter().map(|items| problem.add_var(items.count as f64, (0.0, f64::from(items.size) / unit))).collect();
         for (id, of) in items.iter().enumerate() {
             for &bin in &of.bins {
                 let copies = f64::from(bins[bin].size / of.size);
@@ -204,7 +209,8 @@ impl<'p> Programme<'p> {
                 terms.push((self.price[id], f64::from(copies)));
                 filled += f64::from(copies) * f64::from(self.items[id].size);
             }
-            match solution.add_constraint(terms, ComparisonOp::Ge, filled / self.unit).ok().and_then(|outcome| outcome.into_solution().ok()) {
+            match solution.add_constraint(terms, ComparisonOp::Ge, filled / self.unit).ok().and_then(|outcome| outcome.into_solution().ok())
+            {
                 Some(solution) => self.state = State::Solved(Box::new(solution)),
                 None => return false,
             }

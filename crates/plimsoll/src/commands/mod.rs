@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod audit;
+pub mod simulate;
 mod snapshot;
 
 use crate::{
@@ -17,6 +18,7 @@ pub fn run(cli: &Cli, printer: &Printer) -> anyhow::Result<Exit> {
     match &cli.command {
         Command::Audit(args) => return audit::run(args, printer),
         Command::Snapshot(args) => snapshot::run(args, printer)?,
+        Command::Simulate { what } => simulate::run(what, printer)?,
         Command::Explain { name: None } => printer.result(&explain::list()),
         Command::Explain { name: Some(name) } => {
             let sign = signs::named(name).ok_or_else(|| anyhow::anyhow!(no_sign(name)))?;

@@ -7,11 +7,14 @@
 //! - `read`: node list, pod list and orders, from the text of their files. What is wrong is refused with file, line and value.
 //! - `replay`: one run.
 //! - `bound`: what no policy can reach.
+//! - `sweep`: many runs side by side, and their figures as text.
 
 mod bound;
 mod read;
 mod replay;
+mod sweep;
 
 pub use bound::bound;
 pub use read::{Cluster, Order, ReadError, Workload, parse_orders};
 pub use replay::{Cells, LAST, Outcome, replay, replay_with};
+pub use sweep::{Experiment, sweep, to_csv, to_table};

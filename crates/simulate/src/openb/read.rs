@@ -209,10 +209,15 @@ pub fn parse_orders(text: &str, file: &str, cluster: &Cluster, workload: &Worklo
         if content.trim().is_empty() {
             continue;
         }
-        let wrong = |what, value: &str, expected: String| ReadError::Value { file: file.to_owned(), line, what, value: cut(value), expected };
+        let wrong =
+            |what, value: &str, expected: String| ReadError::Value { file: file.to_owned(), line, what, value: cut(value), expected };
         let mut parts = content.split(';');
         let (Some(seed), Some(arrivals), Some(ranks), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-            return Err(wrong("the line", content, "three parts with `;` between them: seed, pods in order of arrival, ranks of nodes".to_owned()));
+            return Err(wrong(
+                "the line",
+                content,
+                "three parts with `;` between them: seed, pods in order of arrival, ranks of nodes".to_owned(),
+            ));
         };
         let seed: u64 = seed.trim().parse().map_err(|_| wrong("the seed", seed, "a whole number".to_owned()))?;
         if orders.iter().any(|order| order.seed == seed) {
@@ -222,7 +227,9 @@ pub fn parse_orders(text: &str, file: &str, cluster: &Cluster, workload: &Worklo
             text.split(',')
                 .map(|value| {
                     let number: Option<u32> = value.trim().parse().ok();
-                    number.filter(|number| (*number as usize) < below).ok_or_else(|| wrong(what, value, format!("a number from 0 to {}", below - 1)))
+                    number
+                        .filter(|number| (*number as usize) < below)
+                        .ok_or_else(|| wrong(what, value, format!("a number from 0 to {}", below - 1)))
                 })
                 .collect()
         };

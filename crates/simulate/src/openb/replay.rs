@@ -73,7 +73,7 @@ fn rounded(part: u64, whole: u64) -> u64 {
 }
 
 /// Rounded to the nearest whole number, halves to the even one, as the authors' analysis does.
-fn to_even(part: u64, whole: u64) -> u64 {
+pub(super) fn to_even(part: u64, whole: u64) -> u64 {
     let up = rounded(part, whole);
     if (2 * part + whole) % (2 * whole) == 0 && up % 2 == 1 { up - 1 } else { up }
 }

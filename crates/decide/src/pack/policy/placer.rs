@@ -295,7 +295,8 @@ impl Placer {
         let mut judge = |stack: usize| {
             let of = &stacks[stack];
             // An emptied stack that nobody has taken over yet is skipped when it is come across.
-            let points = if of.nodes.is_empty() || !of.state.fits(kind) { 0 } else { policy.points(&of.state, kind).value.saturating_add(1) };
+            let points =
+                if of.nodes.is_empty() || !of.state.fits(kind) { 0 } else { policy.points(&of.state, kind).value.saturating_add(1) };
             known.points[stack] = points;
         };
         if known.seen < self.forgotten || now - known.seen > stacks.len() as u64 {

@@ -116,7 +116,8 @@ impl Plimsoll {
         let unusable = f64::from(state.free_milli()) - f64::from(self.fill.of(state));
         let fragments = self.fragments.of(state) as f64 / self.fragments.all.max(1) as f64;
         let held = self.large.iter().filter(|large| large.scarce && state.fits(&large.pod)).count();
-        weights.fill * unusable + weights.fragments * fragments - weights.hold * held as f64 + weights.waste * f64::from(self.waste.of(state))
+        weights.fill * unusable + weights.fragments * fragments - weights.hold * held as f64
+            + weights.waste * f64::from(self.waste.of(state))
     }
 }
 

@@ -18,6 +18,9 @@ struct Arrival {
     gpus: Gpus,
     /// Index into `allowed`.
     kind: u32,
+    /// The least CPU, and the least of GPUs, that it or any later one of its sequence asks for that asks for GPUs at all.
+    least_cpu: u64,
+    least_milli: u64,
 }
 
 pub(super) struct Waste {
@@ -37,8 +40,8 @@ impl Waste {
             let upto = |sum: u64| (u128::from(2 * sum) * u128::from(draws) / u128::from(2 * all.max(1))) as u64;
             let (from, to) = (upto(sum), upto(sum + count));
             sum += count;
-            let arrival = |at: u64| (scatter((at + 1).wrapping_mul(SCATTER)), Arrival { cpu: pod.cpu.0, gpus: pod.gpus, kind });
-            arrivals.extend((from..to).map(arrival));
+            let arrival = || Arrival { cpu: pod.cpu.0, gpus: pod.gpus, kind, least_cpu: u64::MAX, least_milli: u64::MAX };
+            arrivals.extend((from..to).map(|at| (scatter((at + 1).wrapping_mul(SCATTER)), arrival())));
         }
         arrivals.sort_unstable_by_key(|(order, _)| *order);
         let mut sequences: Vec<Vec<Arrival>> = Vec::new();
@@ -46,6 +49,15 @@ impl Waste {
             match sequences.get_mut(at / length) {
                 Some(sequence) => sequence.push(arrival),
                 None => sequences.push(vec![arrival]),
+            }
+        }
+        for sequence in &mut sequences {
+            let mut least = (u64::MAX, u64::MAX);
+            for arrival in sequence.iter_mut().rev() {
+                if arrival.gpus != Gpus::None {
+                    least = (least.0.min(arrival.cpu), least.1.min(arrival.gpus.milli()));
+                }
+                (arrival.least_cpu, arrival.least_milli) = least;
             }
         }
         Self { sequences, allowed: mix.pods.iter().map(|(pod, _)| pod.allowed.clone()).collect(), memo: HashMap::default() }
@@ -69,10 +81,13 @@ impl Waste {
 }
 
 fn left(sequence: &[Arrival], allowed: &[Box<[bool]>], state: &State) -> u32 {
-    let (mut cpu, mut free) = (state.cpu.0, state.free);
+    let (mut cpu, mut all) = (state.cpu.0, state.free);
+    // The GPUs are in order: those with nothing free come first.
+    let used = all.iter().filter(|free| **free == 0).count();
+    let free = &mut all[used..];
     let mut total = state.free_milli();
     for arrival in sequence {
-        if total == 0 {
+        if cpu < arrival.least_cpu || u64::from(total) < arrival.least_milli {
             break;
         }
         if arrival.cpu > cpu || !allowed[arrival.kind as usize].get(usize::from(state.kind)).copied().unwrap_or(false) {
@@ -82,9 +97,9 @@ fn left(sequence: &[Arrival], allowed: &[Box<[bool]>], state: &State) -> u32 {
             Gpus::None => {}
             Gpus::Share(milli) => {
                 let mut tightest = (u16::MAX, DEVICES_MAX);
-                for (device, &free) in free.iter().enumerate() {
-                    if free >= milli && free < tightest.0 {
-                        tightest = (free, device);
+                for (device, &room) in free.iter().enumerate() {
+                    if room >= milli && room < tightest.0 {
+                        tightest = (room, device);
                     }
                 }
                 if tightest.1 == DEVICES_MAX {
