@@ -75,7 +75,7 @@ fn rounded(part: u64, whole: u64) -> u64 {
 /// Rounded to the nearest whole number, halves to the even one, as the authors' analysis does.
 pub(super) fn to_even(part: u64, whole: u64) -> u64 {
     let up = rounded(part, whole);
-    if (2 * part + whole) % (2 * whole) == 0 && up % 2 == 1 { up - 1 } else { up }
+    if (2 * part + whole).is_multiple_of(2 * whole) && up % 2 == 1 { up - 1 } else { up }
 }
 
 /// The chance of a decision, for policies that leave ties to it: a stream for each seed, a number for each event.

@@ -105,8 +105,8 @@ proptest! {
             let state = placer.state(node);
             prop_assert!(cpu <= kind.cpu.0 && memory <= kind.memory.0);
             prop_assert_eq!(state.cpu.0, kind.cpu.0 - cpu);
-            for device in 0..usize::from(kind.gpus) {
-                prop_assert_eq!(u64::from(state.free[device]), u64::from(FULL) - taken[device]);
+            for (taken, free) in taken.iter().zip(state.gpus()) {
+                prop_assert_eq!(u64::from(*free), u64::from(FULL) - taken);
             }
         }
         let sum: u64 = placed.iter().map(|(pod, _)| pods[*pod].gpus.milli()).sum();
