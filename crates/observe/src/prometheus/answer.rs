@@ -12,13 +12,16 @@ use std::{borrow::Cow, fmt};
 const WARNINGS_MAX: usize = 10;
 
 /// A series' labels.
-pub(super) type Labels<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+pub type Labels<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
 /// Who takes the series of an answer: the metric's name (empty where the query made it), the labels, the samples.
-type Each<'e> = &'e mut dyn FnMut(&str, &Labels<'_>, &[Point]);
+pub type Each<'e> = &'e mut dyn FnMut(&str, &Labels<'_>, &[Point]);
 
 /// Reads the answer to a query, of a range or of a moment, and hands each series to `each`. Gives the warnings.
-pub(super) fn series(body: &[u8], each: Each<'_>) -> Result<Vec<String>, QueryError> {
+///
+/// # Errors
+/// It is no answer of Prometheus, or one that refuses. What came before the fault has been handed out.
+pub fn series(body: &[u8], each: Each<'_>) -> Result<Vec<String>, QueryError> {
     envelope(body, Some(each)).map(|envelope| envelope.warnings)
 }
 

@@ -4,7 +4,7 @@
 //! requests at once, and feeds the answers to [`crate::dcgm::accumulate`] as they are parsed. Nothing here evaluates PromQL,
 //! and nothing is written.
 
-mod answer;
+pub mod answer;
 mod endpoint;
 mod error;
 mod find;
