@@ -268,8 +268,8 @@ pub fn baseline(data: &[u8]) {
     match json::past::baseline(text) {
         Ok(before) => {
             let comparison = compare(&AUDIT, &before);
-            json::text(&json::document(&AUDIT, Some(&comparison)));
-            markdown::report(&AUDIT, Some(&comparison));
+            let _ = json::text(&json::document(&AUDIT, Some(&comparison)));
+            let _ = markdown::report(&AUDIT, Some(&comparison));
         }
         Err(error) => told(&error),
     }
@@ -314,8 +314,8 @@ fn judge(fleet: &Fleet) {
     let document = json::text(&json::document(&audit, None));
     let before = json::past::baseline(&document).expect("an audit is a baseline");
     assert!(compare(&audit, &before).new.is_empty(), "nothing is new beside itself");
-    terminal::table(&audit, &terminal::TableOptions::default());
-    html::page(&audit, None);
-    csv::findings(&audit, None);
-    markdown::report(&audit, None);
+    let _ = terminal::table(&audit, &terminal::TableOptions::default());
+    let _ = html::page(&audit, None);
+    let _ = csv::findings(&audit, None);
+    let _ = markdown::report(&audit, None);
 }

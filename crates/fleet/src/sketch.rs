@@ -16,6 +16,8 @@ const GAMMA: f64 = 1.02 / 0.98;
 const LEAST: f64 = 1e-4;
 /// Bins above zero: [`LEAST`] × `GAMMA`^1500 is above 1e22, more than any byte count.
 const LAST_BIN: u16 = 1_500;
+/// No sample is greater: what is beyond the bins is no figure of a GPU, and sums of such would not stay finite.
+const GREATEST: f64 = 1e22;
 
 fn bin_of(value: f64) -> u16 {
     if value < LEAST {
@@ -48,9 +50,9 @@ impl SketchBuilder {
         Self::default()
     }
 
-    /// Takes a sample. What is negative or not finite is refused with `false`: the caller counts what it dropped.
+    /// Takes a sample. What is negative, not a number or above 1e22 is refused with `false`: the caller counts what it dropped.
     pub fn add(&mut self, value: f64) -> bool {
-        if !value.is_finite() || value < 0.0 {
+        if !(0.0..=GREATEST).contains(&value) {
             return false;
         }
         if self.bins.is_empty() {
@@ -130,7 +132,7 @@ pub struct Sketch {
 }
 
 impl Sketch {
-    /// A sketch of `samples`; `None` if none of them is a finite number of zero or more.
+    /// A sketch of `samples`; `None` if none of them is a number from zero to 1e22.
     #[must_use]
     pub fn of(samples: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut builder = SketchBuilder::new();
@@ -203,10 +205,13 @@ impl Sketch {
         })
     }
 
-    /// Are the packed bins well formed and as many as the count says? What comes from a file is not trusted.
+    /// Are the packed bins well formed and as many as the count says, and is the mean between the least and the greatest?
+    /// What comes from a file is not trusted.
     fn is_sound(&self) -> bool {
-        let numbers = self.sum.is_finite() && self.min.is_finite() && self.max.is_finite();
-        let ordered = 0.0 <= self.min && self.min <= self.max;
+        let ordered = 0.0 <= self.min && self.min <= self.max && self.max <= GREATEST;
+        // Sums of many samples are rounded.
+        let (count, rounding) = (f64::from(self.count), self.max * 1e-6);
+        let between = ((self.min - rounding) * count..=(self.max + rounding) * count).contains(&self.sum);
         let mut bytes = self.packed.iter();
         let (mut total, mut bin, mut first) = (0_u64, 0_u64, true);
         while bytes.len() > 0 {
@@ -218,7 +223,7 @@ impl Sketch {
             bin += u64::from(step);
             total += u64::from(count);
         }
-        numbers && ordered && total > 0 && total == u64::from(self.count) && bin <= u64::from(LAST_BIN)
+        ordered && between && total > 0 && total == u64::from(self.count) && bin <= u64::from(LAST_BIN)
     }
 }
 
@@ -315,16 +320,20 @@ mod tests {
     #[test]
     fn no_samples_is_unknown_not_zero() {
         assert_eq!(Sketch::of([]), None);
-        assert_eq!(Sketch::of([f64::NAN, -1.0, f64::INFINITY]), None);
+        assert_eq!(Sketch::of([f64::NAN, -1.0, f64::INFINITY, f64::MAX]), None);
     }
 
     #[test]
     fn a_damaged_sketch_is_refused() {
         let good = serde_json::to_string(&Sketch::of([0.5, 0.7])).expect("serialises");
         assert!(serde_json::from_str::<Sketch>(&good).is_ok());
-        for bad in
-            [good.replacen("[2", "[3", 1), "[1,1.0,1.0,1.0,\"\"]".into(), "[1,1.0,1.0,1.0,\"zz\"]".into(), "[1,1,2,1,\"0101\"]".into()]
-        {
+        for bad in [
+            good.replacen("[2", "[3", 1),
+            good.replacen("1.2", "1.5", 1),
+            "[1,1.0,1.0,1.0,\"\"]".into(),
+            "[1,1.0,1.0,1.0,\"zz\"]".into(),
+            "[1,1,2,1,\"0101\"]".into(),
+        ] {
             assert!(serde_json::from_str::<Sketch>(&bad).is_err(), "{bad}");
         }
     }

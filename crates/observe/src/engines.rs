@@ -11,6 +11,7 @@ use crate::dcgm::{
     accumulate::Point,
     directory::Directory,
     labels::{Pairs, PodName},
+    names::BLANK_FROM,
 };
 use plimsoll_fleet::{
     EngineUsage, Name, PodId, SketchBuilder, Window,
@@ -202,6 +203,9 @@ impl Engines {
                 self.dropped.not_finite += 1;
             } else if point.value < 0.0 {
                 self.dropped.negative += 1;
+            } else if point.value >= BLANK_FROM {
+                // A word for "no value", or nonsense: sums of such would not stay finite.
+                self.dropped.sentinel += 1;
             } else if known.kind == Kind::KvUsed && point.value > 1.0 {
                 self.dropped.above_one += 1;
             } else if point.at >= since {

@@ -134,25 +134,24 @@ impl<'a> Mutator<'a> {
                     input.splice(at..at, copy);
                 }
                 4 => {
-                    let other = self.seeds[self.below(self.seeds.len())];
+                    let other = self.below(self.seeds.len());
+                    let other = self.seeds[other];
                     let from = self.below(other.len() + 1);
                     let to = (from + self.below(200)).min(other.len());
                     input.splice(at..at, other[from..to].iter().copied());
                 }
                 5 => self.move_line(&mut input, at),
-                6 | 7 => self.replace(&mut input, at, u8::is_ascii_digit, |of| NUMBERS[of.below(NUMBERS.len())].as_bytes()),
-                _ => self.replace(&mut input, at, u8::is_ascii_alphabetic, |of| of.words[of.below(of.words.len())]),
+                6 | 7 => {
+                    let number = NUMBERS[self.below(NUMBERS.len())].as_bytes();
+                    replace(&mut input, at, u8::is_ascii_digit, number);
+                }
+                _ => {
+                    let word = self.below(self.words.len());
+                    replace(&mut input, at, u8::is_ascii_alphabetic, self.words[word]);
+                }
             }
         }
         input
-    }
-
-    /// The first word of `kind` from `at` on becomes another.
-    fn replace(&mut self, input: &mut Vec<u8>, at: usize, kind: fn(&u8) -> bool, with: fn(&mut Self) -> &[u8]) {
-        let Some(start) = input[at..].iter().position(kind).map(|ahead| at + ahead) else { return };
-        let length = input[start..].iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'.').count();
-        let word = with(self).to_vec();
-        input.splice(start..start + length, word);
     }
 
     /// The line at `at` goes, or stands a second time elsewhere.
@@ -167,4 +166,11 @@ impl<'a> Mutator<'a> {
             input.splice(to..to, line);
         }
     }
+}
+
+/// The first word of `kind` from `at` on becomes another.
+fn replace(input: &mut Vec<u8>, at: usize, kind: fn(&u8) -> bool, word: &[u8]) {
+    let Some(start) = input[at..].iter().position(kind).map(|ahead| at + ahead) else { return };
+    let length = input[start..].iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'.').count();
+    input.splice(start..start + length, word.iter().copied());
 }

@@ -243,7 +243,7 @@ pub fn decide_ratio<'a>(helps: impl IntoIterator<Item = &'a str>, names: impl In
 
 /// The integers that mean blank, not found, not supported and not permitted are 9223372036854775792 and the three that
 /// follow; as floating point they are all above this (go-dcgm `const.go`).
-const BLANK_FROM: f64 = 9.2e18;
+pub(crate) const BLANK_FROM: f64 = 9.2e18;
 /// The first of the four floats that mean the same (2^47).
 const BLANK_FLOAT: f64 = 140_737_488_355_328.0;
 /// The first of the four 32-bit integers that mean the same.

@@ -5,11 +5,12 @@
 //! anybody: what an archive says is not believed until it has been counted, bounded and checked. Nothing is ever unpacked to disk.
 //!
 //! With [`WriteOptions::hash_names`] every name becomes a salted hash; the same name becomes the same hash, so an audit
-//! of the hashed fleet finds the same things (see [`hash`](self::hash) for what stays readable, and why).
+//! of the hashed fleet finds the same things (the head of `hash.rs` says what stays readable, and why).
 
 mod error;
 mod hash;
 mod names;
+mod possible;
 mod read;
 #[cfg(test)]
 mod tests;

@@ -4,8 +4,8 @@
 //! chunks are under way, so memory holds the fleet and little else. Everything is bounded: the bytes in all, a line's length,
 //! the lines of each part, what one node may list.
 
-use super::{Cluster, FORMAT, MANIFEST, Manifest, Part, PartEntry, SnapshotError, hex, names};
-use plimsoll_fleet::{Evidence, Fleet, Name, Node};
+use super::{Cluster, FORMAT, MANIFEST, Manifest, Part, PartEntry, SnapshotError, hex, names, possible};
+use plimsoll_fleet::{DeviceUsage, EngineUsage, Evidence, Fleet, Name, Node, PodUsage};
 use serde::{Deserialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 use std::{
@@ -31,10 +31,6 @@ const MANIFEST_MAX: u64 = 64 << 10;
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// The window that a zstd frame may ask for, as a power of two: 16 MiB. The writer's level asks for 2 MiB.
 const WINDOW_LOG_MAX: u32 = 24;
-/// GPUs or offers that a node may list. The largest machines have 16 GPUs; NVL72 racks are 18 nodes.
-const DEVICES_MAX: usize = 1_024;
-/// Slices that a GPU may list. The finest layout has 12.
-const SLICES_MAX: usize = 64;
 /// Bytes of whole lines that are parsed at once.
 const CHUNK: usize = 256 << 10;
 /// Threads that parse.
@@ -289,7 +285,7 @@ fn parse(chunk: &Chunk, shared: &mut Shared) -> Result<Fleet, SnapshotError> {
             Ok(())
         }),
         Part::Nodes => rows(chunk, |mut node: Node| {
-            is_possible(&node)?;
+            possible::node(&node)?;
             names::node(&mut node, share);
             fleet.nodes.push(node);
             Ok(())
@@ -327,20 +323,24 @@ fn parse(chunk: &Chunk, shared: &mut Shared) -> Result<Fleet, SnapshotError> {
             if !(evidence.devices.is_empty() && evidence.pods.is_empty() && evidence.engines.is_empty()) {
                 return Err("usages stand in files of their own".to_owned());
             }
+            possible::hours(&evidence.hours)?;
             fleet.evidence = evidence;
             Ok(())
         }),
-        Part::Devices => rows(chunk, |mut usage| {
+        Part::Devices => rows(chunk, |mut usage: DeviceUsage| {
+            possible::metrics(&usage.metrics)?;
             names::device(&mut usage, share);
             fleet.evidence.devices.push(usage);
             Ok(())
         }),
-        Part::Usage => rows(chunk, |mut usage| {
+        Part::Usage => rows(chunk, |mut usage: PodUsage| {
+            possible::metrics(&usage.metrics)?;
             names::usage(&mut usage, share);
             fleet.evidence.pods.push(usage);
             Ok(())
         }),
-        Part::Engines => rows(chunk, |mut usage| {
+        Part::Engines => rows(chunk, |mut usage: EngineUsage| {
+            possible::engine(&usage)?;
             names::engine(&mut usage, share);
             fleet.evidence.engines.push(usage);
             Ok(())
@@ -364,17 +364,6 @@ fn rows<T: DeserializeOwned>(chunk: &Chunk, mut each: impl FnMut(T) -> Result<()
         })?;
         rest = after;
         number += 1;
-    }
-    Ok(())
-}
-
-/// A few bytes can stand for a device; a line of them would be a bomb.
-fn is_possible(node: &Node) -> Result<(), String> {
-    if node.gpus.len() > DEVICES_MAX || node.offers.len() > DEVICES_MAX {
-        return Err(format!("a node with more than {DEVICES_MAX} devices"));
-    }
-    if node.gpus.iter().any(|gpu| gpu.slices.len() > SLICES_MAX) {
-        return Err(format!("a GPU with more than {SLICES_MAX} slices"));
     }
     Ok(())
 }

@@ -483,6 +483,24 @@ fn bombs_are_refused_before_they_burst() {
     assert!(refusal(&encoder.finish().unwrap()).contains("requires too much memory"));
 }
 
+/// Found by fuzzing: sums of an archive can be right and its figures impossible, and reports would have printed them.
+#[test]
+fn figures_that_no_fleet_has_are_refused() {
+    let good = unpack(&packed(&sample(), &WriteOptions::default()));
+    let sketch = |value: f64| serde_json::to_string(&Sketch::of([value]).unwrap()).unwrap();
+    let device = format!(r#"{{"node":0,"gpu":0,"metrics":{{"by_metric":{{"sm-active":{}}}}}}}"#, sketch(1.5));
+    let engine = format!(r#"{{"pod":0,"engine":"vllm","kv_used":{}}}"#, sketch(2.0));
+    let hour = r#"{"hours":[{"start":0,"seen":2.0,"held":1.0,"busy":-1.0}]}"#;
+    for (part, text, why) in [
+        ("devices.jsonl", device.as_str(), "SmActive is a share, and has 1.5"),
+        ("engines.jsonl", &engine, "more than all of a KV cache"),
+        ("evidence.json", hour, "the hour at 0 has more GPUs at work than there were, or less than none"),
+    ] {
+        let refusal = refusal(&with_part(&good, part, text.as_bytes()));
+        assert!(refusal.contains(why), "{refusal}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 

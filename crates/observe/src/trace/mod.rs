@@ -2,8 +2,8 @@
 //!
 //! | files in the folder | trace | what becomes of it |
 //! |---|---|---|
-//! | `openb_node_list_*.csv`, `openb_pod_list_*.csv` | Alibaba cluster-trace-gpu-v2023 | nodes and pods, no metrics: see [`openb`](self::openb) |
-//! | `pod_gpu_duty_cycle.csv` | Alibaba cluster-trace-v2026-GenAI | pods with metrics, no nodes: see [`genai`](self::genai) |
+//! | `openb_node_list_*.csv`, `openb_pod_list_*.csv` | Alibaba cluster-trace-gpu-v2023 | nodes and pods, no metrics |
+//! | `pod_gpu_duty_cycle.csv` | Alibaba cluster-trace-v2026-GenAI | pods with metrics, no nodes |
 //!
 //! What a trace does not say is not made up in silence: it stands in [`Fleet::unseen`].
 
