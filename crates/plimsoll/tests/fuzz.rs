@@ -117,7 +117,7 @@ impl<'a> Mutator<'a> {
     }
 
     fn below(&mut self, end: usize) -> usize {
-        (u64::from(self.chance.next_u32()) * end as u64 >> 32) as usize
+        ((u64::from(self.chance.next_u32()) * end as u64) >> 32) as usize
     }
 
     fn mutate(&mut self, seed: usize) -> Vec<u8> {
