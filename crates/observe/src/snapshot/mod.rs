@@ -1,7 +1,7 @@
 //! A fleet as a file: `fleet.tar.zst`, for bug reports, for air-gapped sites, for CI.
 //!
-//! The archive is a tar of JSON Lines, one part a list of the [`Fleet`], compressed with zstd. `manifest.json` comes first
-//! and says the format, how many lines and bytes each part has and its SHA-256. [`write`] makes one, [`read`] takes one from
+//! The archive is a tar of JSON Lines, one part a list of the [`Fleet`](plimsoll_fleet::Fleet), compressed with zstd. `manifest.json` comes first
+//! and says the format, how many lines and bytes each part has and its SHA-256. [`write()`] makes one, [`read`] takes one from
 //! anybody: what an archive says is not believed until it has been counted, bounded and checked. Nothing is ever unpacked to disk.
 //!
 //! With [`WriteOptions::hash_names`] every name becomes a salted hash; the same name becomes the same hash, so an audit

@@ -65,7 +65,7 @@ pub fn write(fleet: &Fleet, out: impl Write, options: &WriteOptions) -> Result<(
 /// Writes a snapshot of `fleet` to `path`: whole, or not at all. It grows in a file beside `path` and is renamed when it is on disk.
 ///
 /// # Errors
-/// As [`write`]; and when the file cannot be made.
+/// As [`write()`]; and when the file cannot be made.
 pub fn write_file(fleet: &Fleet, path: &Path, options: &WriteOptions) -> Result<(), SnapshotError> {
     let save = |source| SnapshotError::Save { path: path.to_owned(), source };
     let name = path.file_name().ok_or_else(|| save(io::Error::new(io::ErrorKind::InvalidInput, "the path names no file")))?;

@@ -1,8 +1,8 @@
 //! A cluster: etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok, on loopback, for one test.
 //!
-//! - [`start`]: the programs and their flags
-//! - [`objects`]: putting objects in
-//! - [`past`]: making objects older than they are
+//! - `start`: the programs and their flags
+//! - `objects`: putting objects in
+//! - `past`: making objects older than they are
 //! - [`access`]: users with few rights
 //! - [`audit`]: who asked for what
 

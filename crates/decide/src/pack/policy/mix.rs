@@ -35,7 +35,7 @@ impl Mix {
         Self { pods, typical }
     }
 
-    /// The typical pods: the most frequent that make up [`COVER_PERCENT`] of all. Memory tells none apart.
+    /// The typical pods: the most frequent that make up `COVER_PERCENT` of all. Memory tells none apart.
     pub fn typical(&self) -> impl Iterator<Item = (&PodKind, u64)> {
         let alike = |one: &PodKind, other: &PodKind| (one.cpu, one.gpus, &one.wording) == (other.cpu, other.gpus, &other.wording);
         self.typical.iter().map(move |&at| {

@@ -3,7 +3,7 @@
 //! Names, units, labels and help texts are those of dcgm-exporter's default counter list (4.8.2) and of its renamed fields (4.9);
 //! which families a MIG slice has is as in published bodies of the exporter.
 //!
-//! - [`counters`]: the table of metrics
+//! - `counters`: the table of metrics
 //! - [`devices`]: from a node and its pods to devices with holders
 
 mod counters;
