@@ -194,7 +194,7 @@ impl Node {
     /// How many of `resource` it offers.
     #[must_use]
     pub fn offered(&self, resource: &str) -> u32 {
-        self.offers.iter().filter(|offer| &*offer.resource == resource).map(|offer| offer.count).sum()
+        self.offers.iter().filter(|offer| &*offer.resource == resource).map(|offer| offer.count).fold(0, u32::saturating_add)
     }
 
     /// Has it GPUs (or other accelerators)?

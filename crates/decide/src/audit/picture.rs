@@ -222,8 +222,8 @@ fn unmet(view: &View<'_>) -> Vec<Unmet> {
     for (id, node) in view.fleet.nodes().filter(|(_, node)| node.takes_pods()) {
         for offer in &node.offers {
             let asks = view.pods_on(id).iter().flat_map(|&pod| &view.shape(pod).asks);
-            let held: u32 = asks.filter(|ask| ask.resource == offer.resource).map(|ask| ask.count).sum();
-            entry(&mut by, &offer.resource, &|unmet| unmet.free += offer.count.saturating_sub(held));
+            let held = asks.filter(|ask| ask.resource == offer.resource).map(|ask| ask.count).fold(0, u32::saturating_add);
+            entry(&mut by, &offer.resource, &|unmet| unmet.free = unmet.free.saturating_add(offer.count.saturating_sub(held)));
         }
     }
     for pod in view.fleet.pods.iter().filter(|pod| pod.waits()) {

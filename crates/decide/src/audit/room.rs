@@ -35,7 +35,7 @@ impl Room<'_> {
     /// Free units of a resource.
     #[must_use]
     pub fn units_of(&self, resource: &str) -> u32 {
-        self.units.iter().filter(|(name, _)| &***name == resource).map(|(_, free)| free).sum()
+        self.units.iter().filter(|(name, _)| &***name == resource).map(|&(_, free)| free).fold(0, u32::saturating_add)
     }
 
     /// What a pod of `shape` lacks here; none of it: it fits, by what is counted.
@@ -66,7 +66,7 @@ fn of<'a>(view: &View<'a>, id: NodeId) -> Room<'a> {
     let mut room = Room { cpu: node.cpu, memory: node.memory, pods: node.max_pods, units: Vec::new(), gpus: MilliGpu::ZERO };
     for offer in &node.offers {
         match room.units.iter_mut().find(|(name, _)| **name == offer.resource) {
-            Some((_, free)) => *free += offer.count,
+            Some((_, free)) => *free = free.saturating_add(offer.count),
             None => room.units.push((&offer.resource, offer.count)),
         }
     }

@@ -305,7 +305,7 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn span(&self, sketch: &Sketch, devices: usize) -> Seconds {
         let evidence = &self.fleet.evidence;
-        let covered = u64::from(sketch.count()) * evidence.step.0.max(1) / devices.max(1) as u64;
+        let covered = u64::from(sketch.count()).saturating_mul(evidence.step.0.max(1)) / devices.max(1) as u64;
         Seconds(covered.min(evidence.window.map_or(u64::MAX, |window| window.length().0.max(1))))
     }
 

@@ -1,11 +1,13 @@
 //! Figures that no fleet can have: an archive that says them is refused, whatever its sums say.
 
-use plimsoll_fleet::{EngineUsage, Metrics, Node, Sketch, evidence::Hour};
+use plimsoll_fleet::{EngineUsage, Evidence, Metrics, Node, Sketch, Timestamp, evidence::Hour};
 
 /// GPUs or offers that a node may list. The largest machines have 16 GPUs; NVL72 racks are 18 nodes.
 const DEVICES_MAX: usize = 1_024;
 /// Slices that a GPU may list. The finest layout has 12.
 const SLICES_MAX: usize = 64;
+/// 9999-12-31T23:59:59Z, where the calendars of most programs end.
+const MOMENT_MAX: i64 = 253_402_300_799;
 /// What rounding may add to a sum of shares.
 const ROUNDING: f64 = 1e-6;
 
@@ -37,8 +39,19 @@ pub(super) fn engine(usage: &EngineUsage) -> Result<(), String> {
     Ok(())
 }
 
-/// In each hour, what was held and at work is a part of what was seen.
-pub(super) fn hours(hours: &[Hour]) -> Result<(), String> {
+/// A moment that a cluster can have: from 1970 to the year 9999.
+pub(super) fn moment(at: Timestamp) -> Result<(), String> {
+    if (0..=MOMENT_MAX).contains(&at.0) { Ok(()) } else { Err(format!("{} is no moment of this world", at.0)) }
+}
+
+/// The window and the hours are of this world, and in order; in each hour, what was held and at work is a part of what was seen.
+pub(super) fn evidence(evidence: &Evidence) -> Result<(), String> {
+    let (window, hours) = (evidence.window, &evidence.hours);
+    let moments = window.iter().flat_map(|window| [window.start, window.end]).chain(hours.iter().map(|hour| hour.start));
+    moments.into_iter().try_for_each(moment)?;
+    if window.is_some_and(|window| window.start > window.end) || hours.windows(2).any(|pair| pair[0].start >= pair[1].start) {
+        return Err("time runs backwards in it".to_owned());
+    }
     let is_possible = |hour: &Hour| {
         let parts = [Some(hour.held), Some(hour.busy), hour.useful];
         parts.into_iter().flatten().all(|part| (0.0..=hour.seen * (1.0 + ROUNDING) + ROUNDING).contains(&part))

@@ -281,6 +281,7 @@ fn parse(chunk: &Chunk, shared: &mut Shared) -> Result<Fleet, SnapshotError> {
     let share = &mut |kind: names::Kind<'_>, name: &mut Name| shared.share(kind, name);
     match chunk.part {
         Part::Cluster => rows::<Cluster>(chunk, |cluster| {
+            possible::moment(cluster.at)?;
             (fleet.at, fleet.origin) = (cluster.at, cluster.origin);
             Ok(())
         }),
@@ -323,7 +324,7 @@ fn parse(chunk: &Chunk, shared: &mut Shared) -> Result<Fleet, SnapshotError> {
             if !(evidence.devices.is_empty() && evidence.pods.is_empty() && evidence.engines.is_empty()) {
                 return Err("usages stand in files of their own".to_owned());
             }
-            possible::hours(&evidence.hours)?;
+            possible::evidence(&evidence)?;
             fleet.evidence = evidence;
             Ok(())
         }),

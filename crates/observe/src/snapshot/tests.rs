@@ -491,7 +491,11 @@ fn figures_that_no_fleet_has_are_refused() {
     let device = format!(r#"{{"node":0,"gpu":0,"metrics":{{"by_metric":{{"sm-active":{}}}}}}}"#, sketch(1.5));
     let engine = format!(r#"{{"pod":0,"engine":"vllm","kv_used":{}}}"#, sketch(2.0));
     let hour = r#"{"hours":[{"start":0,"seen":2.0,"held":1.0,"busy":-1.0}]}"#;
+    let swapped = r#"{"window":{"start":60,"end":0}}"#;
+    let far = r#"{"at":9223372036854775807,"origin":{"source":"live"}}"#;
     for (part, text, why) in [
+        ("evidence.json", swapped, "time runs backwards"),
+        ("cluster.json", far, "is no moment of this world"),
         ("devices.jsonl", device.as_str(), "SmActive is a share, and has 1.5"),
         ("engines.jsonl", &engine, "more than all of a KV cache"),
         ("evidence.json", hour, "the hour at 0 has more GPUs at work than there were, or less than none"),

@@ -90,7 +90,7 @@ fn pieces(view: &View<'_>, shape: ShapeId) -> Option<Pieces> {
         }
         nodes.push((id, free));
     }
-    if nodes.iter().map(|(_, free)| free).sum::<u32>() < ask.count.max(1) {
+    if nodes.iter().map(|&(_, free)| free).fold(0, u32::saturating_add) < ask.count.max(1) {
         return None;
     }
     nodes.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| view.node(a.0).name.cmp(&view.node(b.0).name)));
@@ -100,7 +100,7 @@ fn pieces(view: &View<'_>, shape: ShapeId) -> Option<Pieces> {
 
 fn judge(view: &View<'_>, pods: &[PodId], shape: &Shape, pieces: &Pieces) -> Judged {
     let ask = &shape.asks[0];
-    let free: u32 = pieces.nodes.iter().map(|(_, free)| free).sum();
+    let free = pieces.nodes.iter().map(|&(_, free)| free).fold(0, u32::saturating_add);
     let (most, _) = pieces.nodes[0];
     let way = match pieces.lack {
         Lack { gpus: true, .. } => format!("at most {} on one", pieces.nodes[0].1),
@@ -153,10 +153,10 @@ fn claim(view: &View<'_>, ask: &Ask, nodes: &[(NodeId, u32)]) -> Vec<Waste> {
 /// Makes room on the node where the fewest GPUs have to move.
 fn mend(view: &View<'_>, shape: &Shape, pieces: &Pieces) -> Fix {
     let ask = &shape.asks[0];
-    let free: u32 = pieces.nodes.iter().map(|(_, free)| free).sum();
+    let free = pieces.nodes.iter().map(|&(_, free)| free).fold(0, u32::saturating_add);
     let plan = pieces.nodes.iter().filter(|_| pieces.lack.gpus).filter_map(|&(node, here)| {
         let moved = movable(view, node, &ask.resource, ask.count.saturating_sub(here))?;
-        let units: u32 = moved.iter().map(|&pod| units(view.shape(pod), &ask.resource)).sum();
+        let units = moved.iter().map(|&pod| units(view.shape(pod), &ask.resource)).fold(0, u32::saturating_add);
         (units <= free - here).then_some((units, node, moved))
     });
     match plan.min_by(|a, b| a.0.cmp(&b.0).then_with(|| view.node(a.1).name.cmp(&view.node(b.1).name))) {
@@ -185,7 +185,7 @@ fn mend(view: &View<'_>, shape: &Shape, pieces: &Pieces) -> Fix {
 }
 
 fn units(shape: &Shape, resource: &str) -> u32 {
-    shape.asks.iter().filter(|ask| &*ask.resource == resource).map(|ask| ask.count).sum()
+    shape.asks.iter().filter(|ask| &*ask.resource == resource).map(|ask| ask.count).fold(0, u32::saturating_add)
 }
 
 /// The smallest pods of a node that make `wanted` units free when they go, if pods that may be moved are enough.
