@@ -40,9 +40,11 @@ pub fn of(workload: &Workload, shape: Option<&Shape>) -> Known {
 
 fn infer(workload: &Workload, shape: Option<&Shape>) -> Class {
     let kind = &*workload.kind;
-    let images = || shape.into_iter().flat_map(|shape| &shape.containers).map(|container| &*container.image);
-    let image_has = |words: &[&str]| images().any(|image| words.iter().any(|word| has_word(image, word)));
-    let name_has = |words: &[&str]| words.iter().any(|word| workload.name.to_ascii_lowercase().contains(word));
+    let images: Vec<String> =
+        shape.into_iter().flat_map(|shape| &shape.containers).map(|container| container.image.to_ascii_lowercase()).collect();
+    let image_has = |words: &[&str]| images.iter().any(|image| words.iter().any(|word| has_word(image, word)));
+    let name = workload.name.to_ascii_lowercase();
+    let name_has = |words: &[&str]| words.iter().any(|word| name.contains(word));
     let probed = || {
         shape.is_some_and(|shape| {
             shape.containers.iter().any(|container| container.serves || container.probes.readiness || container.probes.liveness)
@@ -67,9 +69,8 @@ fn infer(workload: &Workload, shape: Option<&Shape>) -> Class {
     }
 }
 
-/// Is `word` in the image reference, not as a part of a longer word (`tei` is not in `protein`)?
+/// Is `word` in the image reference (in lower case), not as a part of a longer word (`tei` is not in `protein`)?
 fn has_word(image: &str, word: &str) -> bool {
-    let image = image.to_ascii_lowercase();
     image.match_indices(word).any(|(at, _)| {
         let letter = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphabetic());
         word.len() > 4 || !letter(image[..at].chars().next_back()) && !letter(image[at + word.len()..].chars().next())

@@ -21,9 +21,15 @@ pub mod work;
 
 use crate::pack;
 use finding::{Confidence, Finding};
-use plimsoll_fleet::{Fleet, Timestamp, Window, fleet::Origin, price::PriceBook};
+use plimsoll_fleet::{Fleet, NodeId, Timestamp, Window, fleet::Origin, price::PriceBook};
 use serde::{Deserialize, Serialize};
 use settings::Settings;
+use signs::Sign;
+use std::{
+    panic,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
 use view::View;
 
 /// How much there is.
@@ -85,21 +91,11 @@ impl Audit {
 #[must_use]
 pub fn audit(fleet: &Fleet, prices: &PriceBook, settings: &Settings) -> Audit {
     let view = View::new(fleet, prices, settings);
-    let mut findings: Vec<Finding> = signs::ALL
-        .iter()
-        .filter(|sign| !settings.off.contains(sign.name) && (view.pods_seen || signs::NEED_NO_PODS.contains(&sign.name)))
-        .flat_map(|sign| (sign.find)(&view))
-        .collect();
+    let Looked { mut findings, packing, funnel, picture } = look(&view);
     for finding in &mut findings {
         finding.accepted = settings.accepted.iter().find(|accepted| baseline::accepts(accepted, finding, fleet.at)).cloned();
     }
     findings.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.sign.cmp(&b.sign)).then_with(|| a.subject.cmp(&b.subject)));
-    let options = pack::PackOptions {
-        headroom: &settings.headroom,
-        move_training: false,
-        price: &|node| Some(view.prices[node.index()].as_ref().ok()?.per_hour),
-    };
-    let packing = if view.pods_seen { money::packing(&view, &pack::consolidate(fleet, &options)) } else { money::unpacked(&view) };
     let sums = money::sums(&view, prices.currency(), &findings, &packing);
     let blind_spots = blind::spots(&view);
     Audit {
@@ -107,15 +103,59 @@ pub fn audit(fleet: &Fleet, prices: &PriceBook, settings: &Settings) -> Audit {
         origin: fleet.origin.clone(),
         window: fleet.evidence.window,
         counts: counts(&view),
-        funnel: funnel::funnel(&view),
+        funnel,
         next_steps: next_steps::steps(&findings, &packing, &blind_spots),
         views: if view.pods_seen { views::views(&view, &findings) } else { views::Views::default() },
-        picture: picture::picture(&view),
+        picture,
         money: sums,
         packing,
         findings,
         blind_spots,
     }
+}
+
+/// What does not hang on other results.
+struct Looked {
+    findings: Vec<Finding>,
+    packing: money::Packing,
+    funnel: funnel::Funnel,
+    picture: picture::Picture,
+}
+
+/// Looks by two threads: one at the signs, the other at all else and then at what signs are left.
+///
+/// Nothing depends on which thread does what: a sign's findings stay together and in order, and the caller sorts by sign.
+fn look(view: &View<'_>) -> Looked {
+    let settings = view.settings;
+    let counts = |sign: &&&Sign| !settings.off.contains(sign.name) && (view.pods_seen || signs::NEED_NO_PODS.contains(&sign.name));
+    let signs: Vec<&Sign> = signs::ALL.iter().filter(counts).copied().collect();
+    let next = AtomicUsize::new(0);
+    let find = || {
+        let mut findings = Vec::new();
+        while let Some(sign) = signs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            findings.extend((sign.find)(view));
+        }
+        findings
+    };
+    thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            let (packing, picture, funnel) = (pack(view), picture::picture(view), funnel::funnel(view));
+            Looked { findings: find(), packing, funnel, picture }
+        });
+        let mut findings = find();
+        let mut looked = other.join().unwrap_or_else(|panic| panic::resume_unwind(panic));
+        looked.findings.append(&mut findings);
+        looked
+    })
+}
+
+fn pack(view: &View<'_>) -> money::Packing {
+    if !view.pods_seen {
+        return money::unpacked(view);
+    }
+    let price = |node: NodeId| Some(view.prices[node.index()].as_ref().ok()?.per_hour);
+    let options = pack::PackOptions { headroom: &view.settings.headroom, move_training: false, price: &price };
+    money::packing(view, &pack::consolidate(view.fleet, &options))
 }
 
 /// Open findings before accepted ones, verdicts before hints, dear before cheap, sure before unsure.

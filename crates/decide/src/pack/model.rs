@@ -218,7 +218,7 @@ impl<'a> Model<'a> {
         });
 
         let topology = Topology::new(fleet);
-        let movable = Movable::new(fleet, rules);
+        let mut movable = Movable::new(fleet, rules);
         let pins: Vec<Option<(PodId, Pinned)>> = pods_at
             .iter()
             .map(|pods| {

@@ -3,7 +3,7 @@
 use super::{Pinned, Rules, kinds::whole_devices, topology::without_pod_keys};
 use crate::class;
 use plimsoll_fleet::{
-    Class, Fleet, Name, Pod, PodId, Shape, ShapeId, Workload, fleet::Budget, holding::held_on, pod::Phase, selector::Labels,
+    Class, Fleet, Name, PodId, Shape, ShapeId, Workload, WorkloadId, fleet::Budget, holding::held_on, pod::Phase, selector::Labels,
 };
 use std::collections::HashMap;
 
@@ -16,6 +16,8 @@ pub(super) struct Movable<'a> {
     fleet: &'a Fleet,
     rules: Rules,
     blocked: HashMap<(&'a str, ShapeId), Name>,
+    /// Would an eviction lose the work of such pods of a workload? There are few answers, and each takes many words to compare.
+    losing: HashMap<(WorkloadId, ShapeId), bool>,
 }
 
 impl<'a> Movable<'a> {
@@ -43,22 +45,23 @@ impl<'a> Movable<'a> {
                 }
             }
         }
-        Self { fleet, rules, blocked }
+        Self { fleet, rules, blocked, losing: HashMap::new() }
     }
 
     /// Why the pod must stay; none: it may be evicted.
-    pub fn pinned(&self, id: PodId) -> Option<Pinned> {
+    pub fn pinned(&mut self, id: PodId) -> Option<Pinned> {
         let pod = &self.fleet.pods[id.index()];
         let shape = self.fleet.shape(pod);
-        let owner = self.fleet.workload(pod).filter(|workload| &*workload.kind != "Pod");
-        let Some(owner) = owner else { return Some(Pinned::NoController) };
+        let owner = pod.workload.map(|id| (id, &self.fleet.workloads[id.index()])).filter(|(_, workload)| &*workload.kind != "Pod");
+        let Some((owner_id, owner)) = owner else { return Some(Pinned::NoController) };
         if let Some(why) = &pod.keep {
             return Some(Pinned::Annotated(why.clone()));
         }
         if let Some(budget) = self.blocked.get(&(&*pod.namespace, pod.shape)) {
             return Some(Pinned::Budget(budget.clone()));
         }
-        if !self.rules.move_training && loses_work(pod, shape, owner) {
+        let mut loses = || *self.losing.entry((owner_id, pod.shape)).or_insert_with(|| loses_work(shape, owner));
+        if !self.rules.move_training && pod.phase != Phase::Pending && loses() {
             return Some(Pinned::Training);
         }
         // More devices than the claims' counts say (all of a class, admin access): what it needs elsewhere is not known.
@@ -73,10 +76,7 @@ impl<'a> Movable<'a> {
 }
 
 /// Is it training (or another run to its end) under way, without a word on checkpoints?
-fn loses_work(pod: &Pod, shape: &Shape, owner: &Workload) -> bool {
-    if pod.phase == Phase::Pending {
-        return false;
-    }
+fn loses_work(shape: &Shape, owner: &Workload) -> bool {
     if has_checkpoint(&shape.annotations) || has_checkpoint(&owner.annotations) {
         return false;
     }

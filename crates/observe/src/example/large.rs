@@ -1,4 +1,4 @@
-//! Fleets of any size, for benchmarks: 8 GPUs and 20 pods a node, 30 days of five-minute samples behind every sketch.
+//! Fleets of any size, for benchmarks: 8 GPUs and 20 pods a node (200,000 on 10,000), 30 days of five-minute samples behind every sketch.
 
 use super::{AT, chance::Chance};
 use plimsoll_fleet::{
@@ -16,8 +16,8 @@ const DAYS: u64 = 30;
 const PARTS: usize = 3;
 const STOCK: usize = 48;
 const GPUS: u32 = 8;
-/// Pods a node without GPUs.
-const CPU_PODS: u32 = 12;
+/// Pods a node without GPUs, and one more on every other node: with those on GPUs just above 20.
+const CPU_PODS: u32 = 13;
 /// Kinds of pod: a cluster has thousands of pods and a hundred kinds of pod.
 const KINDS: u32 = 100;
 const SPACES: u32 = 60;
@@ -74,7 +74,7 @@ pub fn large(nodes: u32, seed: u64) -> Fleet {
             }
             fleet.evidence.devices.push(DeviceUsage { node, gpu, slice: None, metrics });
         }
-        for _ in 0..CPU_PODS {
+        for _ in 0..CPU_PODS + index % 2 {
             add_pod(&mut fleet, &mut chance, Some(node), 40, 60);
         }
     }

@@ -20,7 +20,7 @@ use plimsoll_report::{
     by, csv, html, json, markdown,
     terminal::{self, TableOptions},
 };
-use std::path::Path;
+use std::{mem::ManuallyDrop, path::Path};
 
 /// A user's price file is small: this is some hundred thousand lines.
 const LARGEST_PRICES: u64 = 16 << 20;
@@ -36,8 +36,9 @@ pub fn run(args: &AuditArgs, printer: &Printer) -> anyhow::Result<Exit> {
     if before.is_none() && args.fail_on.contains(&FailOn::New) {
         bail!("--fail-on new needs --baseline FILE, an earlier audit (plimsoll audit --format json -o last.json)");
     }
-    let fleet = observe(args, printer)?;
-    let audit = audit::audit(&fleet, &prices, &settings);
+    // Neither is dropped: the program ends with the report, and a large fleet has a million pieces to give back one by one.
+    let fleet = ManuallyDrop::new(observe(args, printer)?);
+    let audit = ManuallyDrop::new(audit::audit(&fleet, &prices, &settings));
     let comparison = before.map(|before| baseline::compare(&audit, &before));
     let report = report(args, &audit, comparison.as_ref(), *printer);
     match &args.output {

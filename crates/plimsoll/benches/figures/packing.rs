@@ -1,9 +1,7 @@
-//! How long a packing with its bound takes, and how near to the bound it comes: `cargo bench -p plimsoll-decide --bench pack`.
+//! How long a packing with its bound takes, and how near to the bound it comes.
 //!
 //! The fleets are made from a seed: nodes of 4 and 8 GPUs of three models, a tenth without GPUs, twenty pods a node. They
 //! were filled the way a cluster is after months of comings and goings: pods of all sizes anywhere they fit, at a given load.
-
-#![allow(clippy::print_stdout, clippy::expect_used)]
 
 use plimsoll_decide::pack::{PackOptions, consolidate, verify};
 use plimsoll_fleet::{
@@ -150,7 +148,11 @@ fn fleet(nodes: u32, load: u64, sizes: &[u32], pinned: bool) -> Fleet {
     Fleet { nodes, shapes, pods, workloads, budgets, ..Fleet::default() }
 }
 
-fn main() {
+/// Measures and prints.
+pub fn run() {
+    println!(
+        "packing with its bound, one thread (target: 1,000 nodes in 2 s); fleets filled at random to a load, mostly small or only large GPU pods"
+    );
     println!(
         "{:>6} {:>5} {:>5} {:>6} {:>7} {:>6} {:>6} | {:>8} | {:>6} {:>6} {:>6} {:>6} | how",
         "nodes", "load", "mix", "pinned", "pods", "gpus", "held", "wall ms", "now", "needed", "bound", "moves"
