@@ -206,9 +206,12 @@ async fn drain(url: &str, requests: &[Request], at_once: usize, compressed: bool
     Ok((start.elapsed(), bytes))
 }
 
+/// What one connection has received so far.
+type Connection = Arc<Mutex<Vec<u8>>>;
+
 /// Passes everything on, and keeps what the client said.
 struct Proxy {
-    connections: Arc<Mutex<Vec<Arc<Mutex<Vec<u8>>>>>>,
+    connections: Arc<Mutex<Vec<Connection>>>,
 }
 
 impl Proxy {
