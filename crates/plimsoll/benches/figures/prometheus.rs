@@ -41,6 +41,8 @@ const TARGET_GPUS: f64 = 1_000.0;
 
 /// Measures and prints.
 pub fn run() -> anyhow::Result<()> {
+    // A second call finds it installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     tokio::runtime::Runtime::new()?.block_on(measure())
 }
 
