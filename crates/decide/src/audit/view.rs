@@ -208,21 +208,6 @@ impl<'a> View<'a> {
         pooled.finish()
     }
 
-    /// The best figure for "was anything running" of a pod: engine activity, else `GPU_UTIL`.
-    #[must_use]
-    pub fn running(&self, pod: PodId) -> Option<(Metric, Sketch)> {
-        [Metric::EngineActive, Metric::GpuUtil].into_iter().find_map(|metric| Some((metric, self.seen(pod, metric)?)))
-    }
-
-    /// The figure for "was it useful" of a pod: the busiest, by mean, of SM, tensor and DRAM activity.
-    #[must_use]
-    pub fn useful(&self, pod: PodId) -> Option<(Metric, Sketch)> {
-        [Metric::SmActive, Metric::TensorActive, Metric::DramActive]
-            .into_iter()
-            .filter_map(|metric| Some((metric, self.seen(pod, metric)?)))
-            .max_by(|a, b| a.1.mean().total_cmp(&b.1.mean()))
-    }
-
     /// Who holds a pod's GPUs.
     #[must_use]
     pub fn holder(&self, pod: PodId) -> Holder {
