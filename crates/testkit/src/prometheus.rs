@@ -233,8 +233,9 @@ fn write_history(options: Options, targets: &[Target], folder: &Path, tool: &Pat
         out.flush()
     };
     write().with_context(|| format!("cannot write {}", path.display()))?;
+    // promtool reads the whole file once for every block: few and long ones.
     let output = Command::new(tool)
-        .args(["tsdb", "create-blocks-from", "--max-block-duration=24h", "openmetrics"])
+        .args(["tsdb", "create-blocks-from", "--max-block-duration=500h", "openmetrics"])
         .arg(&path)
         .arg(folder.join("data"))
         .output()
