@@ -40,6 +40,8 @@ struct Node {
     rank: u32,
     pods_left: u32,
     stack: u32,
+    /// It takes no more pods. What is there stays.
+    closed: bool,
     /// Pods with shares (0) and with k whole GPUs (k) that are there.
     company: [u16; DEVICES_MAX + 1],
 }
@@ -113,7 +115,7 @@ impl Placer {
                 None => (NodeKind { model: "".into(), cpu: Default::default(), memory: Bytes::ZERO, gpus: 0, pods: 0 }.empty(spot.kind), 0),
             };
             placer.total_milli += u64::from(state.free_milli());
-            placer.nodes.push(Node { state, rank: spot.rank, pods_left, stack: 0, company: [0; DEVICES_MAX + 1] });
+            placer.nodes.push(Node { state, rank: spot.rank, pods_left, stack: 0, closed: false, company: [0; DEVICES_MAX + 1] });
             placer.list(id);
         }
         let room = |pod: &PodKind| placer.nodes.iter().filter(|node| node.state.fits(pod)).count() as u32;
@@ -124,8 +126,13 @@ impl Placer {
 
     /// The best place for a pod of kind `pod`, if there is one. `draw` settles ties where the policy leaves them to chance.
     pub fn choose(&mut self, pod: usize, draw: u64) -> Option<Place> {
+        self.choose_where(pod, draw, &|_| true)
+    }
+
+    /// The best place for a pod of kind `pod` on a node that `admit` lets it on, if there is one.
+    pub fn choose_where(&mut self, pod: usize, draw: u64, admit: &dyn Fn(u32) -> bool) -> Option<Place> {
         self.learn(pod);
-        let node = self.best(pod, draw)?;
+        let node = self.best(pod, draw, admit)?;
         let kind = &self.pods[pod];
         let state = &self.nodes[node as usize].state;
         let devices = match kind.gpus {
@@ -147,6 +154,46 @@ impl Placer {
     /// Takes a pod away again.
     pub fn give_back(&mut self, pod: usize, place: Place) {
         self.change(pod, place, false);
+    }
+
+    /// Would a pod of kind `pod` fit on the node now?
+    #[must_use]
+    pub fn fits(&self, pod: usize, node: u32) -> bool {
+        let kind = &self.pods[pod];
+        let node = &self.nodes[node as usize];
+        !node.closed && node.state.fits(kind) && node.pods_left > 0 && node.state.memory >= kind.memory
+    }
+
+    /// The node takes no more pods; those that are there stay until they are taken away. It no longer counts among what there is.
+    pub fn close(&mut self, node: u32) {
+        if !self.nodes[node as usize].closed {
+            let order = order(self.policy.ties(), &self.nodes[node as usize]);
+            self.unlist(node, self.nodes[node as usize].stack, order);
+            self.nodes[node as usize].closed = true;
+            self.count(node, false);
+        }
+    }
+
+    /// The node takes pods again.
+    pub fn open(&mut self, node: u32) {
+        if self.nodes[node as usize].closed {
+            self.nodes[node as usize].closed = false;
+            self.list(node);
+            self.count(node, true);
+        }
+    }
+
+    /// Counts a node among what there is, or no longer.
+    fn count(&mut self, node: u32, there: bool) {
+        let state = &self.nodes[node as usize].state;
+        let milli = u64::from(FULL) * u64::from(state.devices);
+        self.total_milli = if there { self.total_milli + milli } else { self.total_milli - milli };
+        for (pod, hosts) in self.watched.iter().zip(&mut self.hosts) {
+            if state.fits(pod) {
+                *hosts = if there { *hosts + 1 } else { *hosts - 1 };
+            }
+        }
+        self.tell();
     }
 
     /// What is free on a node.
@@ -210,6 +257,9 @@ impl Placer {
             *company = if put { *company + 1 } else { *company - 1 };
             let bit = kind.gpus.company();
             node.state.company = if *company > 0 { node.state.company | bit } else { node.state.company & !bit };
+        }
+        if node.closed {
+            return;
         }
         self.unlist(place.node, stack, order);
         self.list(place.node);
@@ -313,7 +363,7 @@ impl Placer {
         known.seen = now;
     }
 
-    fn best(&self, pod: usize, draw: u64) -> Option<u32> {
+    fn best(&self, pod: usize, draw: u64, admit: &dyn Fn(u32) -> bool) -> Option<u32> {
         let ties = self.policy.ties();
         let kind = &self.pods[pod];
         let mut best: Option<(u64, u64, u32)> = None;
@@ -323,7 +373,7 @@ impl Placer {
                 continue;
             }
             let of = &self.stacks[stack];
-            let Some((order, node)) = self.first(of, kind, ties, draw) else { continue };
+            let Some((order, node)) = self.first(of, kind, ties, draw, admit) else { continue };
             let better = match best {
                 Some((most, than, other)) if most == points => match ties {
                     Ties::Rank | Ties::Draw => (order, node) < (than, other),
@@ -346,10 +396,10 @@ impl Placer {
     }
 
     /// The first node of a stack that has memory and a place for the pod.
-    fn first(&self, stack: &Stack, kind: &PodKind, ties: Ties, draw: u64) -> Option<(u64, u32)> {
-        let has_room = |node: u32| {
-            let node = &self.nodes[node as usize];
-            node.pods_left > 0 && node.state.memory >= kind.memory
+    fn first(&self, stack: &Stack, kind: &PodKind, ties: Ties, draw: u64, admit: &dyn Fn(u32) -> bool) -> Option<(u64, u32)> {
+        let has_room = |id: u32| {
+            let node = &self.nodes[id as usize];
+            node.pods_left > 0 && node.state.memory >= kind.memory && admit(id)
         };
         match ties {
             Ties::Rank => stack.nodes.iter().copied().find(|(_, node)| has_room(*node)),

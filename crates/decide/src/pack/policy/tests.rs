@@ -188,3 +188,32 @@ fn names_go_there_and_back() {
     let unknown = "first-fit".parse::<Named>().unwrap_err().to_string();
     assert!(unknown.contains("first-fit") && unknown.contains("plimsoll"), "{unknown}");
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// A closed node takes nothing, keeps what it has, and counts for nothing; opened again, everything is as if it had never been closed.
+    #[test]
+    fn closed_nodes_take_nothing(policy in any_policy(), steps in prop::collection::vec((0_usize..7, 0_u32..20, any::<u64>()), 1..150)) {
+        let spots = spots();
+        let mut placer = placer(policy, &spots);
+        let all = placer.total_milli();
+        let mut closed = [false; 20];
+        for (kind, node, draw) in steps {
+            if draw % 3 == 0 {
+                closed[node as usize] = !closed[node as usize];
+                if closed[node as usize] { placer.close(node) } else { placer.open(node) }
+            }
+            let admit = |at: u32| at % 2 == node % 2;
+            if let Some(place) = placer.choose_where(kind, draw, &admit) {
+                prop_assert!(admit(place.node) && placer.fits(kind, place.node) && !closed[place.node as usize]);
+                placer.take(kind, place);
+            } else {
+                prop_assert!((0..20).filter(|at| admit(*at)).all(|at| !placer.fits(kind, at)));
+            }
+        }
+        (0..20).for_each(|node| placer.open(node));
+        prop_assert_eq!(placer.total_milli(), all);
+        prop_assert_eq!((0..20).map(|node| u64::from(placer.state(node).free_milli())).sum::<u64>() + placer.allocated_milli(), all);
+    }
+}
