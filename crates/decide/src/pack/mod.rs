@@ -8,13 +8,15 @@
 //! - `state`: a packing while it is changed, with an index that finds the fullest host that fits.
 //! - `evacuate` empties node after node; `repack` packs anew; `order` puts the moves in an order that works.
 //! - [`policy`]: where should a pod go that has just come?
+//! - [`mig`]: which instances should stand on which GPUs?
 //! - `proof` hands the problem to the bound.
 //!
-//! Nothing in here plans over time, changes a MIG layout or starts a node.
+//! Nothing in here plans over time, writes a MIG layout to a GPU or starts a node.
 
 mod classes;
 mod evacuate;
 mod kinds;
+pub mod mig;
 mod model;
 mod movable;
 mod order;
