@@ -194,7 +194,7 @@ impl Builder {
     pub(crate) fn seen_on(&mut self, pod: PodId, gpu: u16, figures: &[(Metric, f64)]) {
         let by_metric = figures.iter().map(|&(metric, value)| (metric, steady(value, 2_016))).collect();
         let active = figures.iter().any(|&(metric, value)| metric.is_ratio() && value >= 0.01);
-        let metrics = Metrics { by_metric, last_active: active.then_some(NOW) };
+        let metrics = Metrics { by_metric, last_active: active.then_some(NOW), course: None };
         self.fleet.evidence.pods.push(PodUsage { pod, gpu: Some(gpu), slice: None, attribution: Attribution::Measured, metrics });
     }
 

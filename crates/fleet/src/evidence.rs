@@ -1,6 +1,6 @@
 //! What was seen of the GPUs' work, over which window, by which queries; and what was dropped on the way.
 
-use crate::{Name, NodeId, PodId, Seconds, Sketch, Timestamp, Window};
+use crate::{Course, Name, NodeId, PodId, Seconds, Sketch, Timestamp, Window, course::Grid};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -69,6 +69,9 @@ pub struct Metrics {
     /// When the device was last seen at work in the window (any activity at or above 1 %); none: it was never seen at work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_active: Option<Timestamp>,
+    /// How much it did over the window, bin by bin ([`Evidence::courses`]); none: not told, or in no figure of activity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub course: Option<Course>,
 }
 
 impl Metrics {
@@ -277,6 +280,9 @@ pub struct Evidence {
     /// The queries behind the engine figures, as they were sent.
     #[serde(default)]
     pub engine_queries: BTreeMap<Engine, Name>,
+    /// The bins of all courses; none: there are no courses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub courses: Option<Grid>,
     /// By device.
     #[serde(default)]
     pub devices: Vec<DeviceUsage>,

@@ -1,7 +1,7 @@
 //! The fleet: one consistent picture of a cluster.
 
 use crate::{
-    Evidence, Name, Node, Pod, Shape, Timestamp, Workload,
+    Evidence, History, Name, Node, Pod, Shape, Timestamp, Workload,
     selector::{Labels, Selector},
 };
 use serde::{Deserialize, Serialize};
@@ -138,6 +138,9 @@ pub struct Fleet {
     pub budgets: Vec<Budget>,
     /// What the GPUs did.
     pub evidence: Evidence,
+    /// Who held and who waited for GPUs, pods that are gone too.
+    #[serde(default)]
+    pub history: History,
     /// What could not be seen.
     pub unseen: Vec<Unseen>,
 }
@@ -235,6 +238,16 @@ impl Fleet {
         }
         for usage in &self.evidence.engines {
             within(&|| "the usage of an engine".to_owned(), "pod", usage.pod.index(), self.pods.len())?;
+        }
+        for life in &self.history.lives {
+            let holder = || format!("the life of {}/{}", life.namespace, life.name);
+            for (kind, place, len) in [
+                ("pod", life.pod.map(PodId::index), self.pods.len()),
+                ("shape", life.shape.map(ShapeId::index), self.shapes.len()),
+                ("workload", life.workload.map(WorkloadId::index), self.workloads.len()),
+            ] {
+                place.map_or(Ok(()), |place| within(&holder, kind, place, len))?;
+            }
         }
         Ok(())
     }

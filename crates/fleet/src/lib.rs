@@ -7,14 +7,17 @@
 //! Nothing in here does I/O, reads a clock, draws a random number or knows a Kubernetes type.
 //!
 //! Start with [`fleet::Fleet`], then [`node::Node`], [`pod::Pod`] with its [`pod::Shape`], [`workload::Workload`] and
-//! [`evidence::Evidence`]. What a pod holds of a physical GPU is told in [`holding`].
+//! [`evidence::Evidence`]. What came and went is the [`history::History`]. What a pod holds of a physical GPU is told in [`holding`].
 
 pub mod catalogue;
+pub mod course;
 pub mod evidence;
 pub mod fleet;
+pub mod history;
 pub mod holding;
 pub mod mig;
 pub mod node;
+mod packed;
 pub mod pod;
 pub mod price;
 pub mod resource;
@@ -24,8 +27,10 @@ pub mod time;
 pub mod units;
 pub mod workload;
 
+pub use course::{Course, CourseBuilder};
 pub use evidence::{Attribution, DeviceUsage, EngineUsage, Evidence, Metric, Metrics, PodUsage};
 pub use fleet::{Fleet, NodeId, PodId, ShapeId, Unseen, UnseenKind, WorkloadId};
+pub use history::{History, Life};
 pub use node::Node;
 pub use pod::{Pod, Shape};
 pub use sketch::{Sketch, SketchBuilder};

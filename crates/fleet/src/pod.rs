@@ -269,6 +269,9 @@ pub struct Pod {
     /// When the first of its main containers last started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<Timestamp>,
+    /// When the last of its containers ended; none: it goes on, or nobody told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
     /// When it last became ready; none: it is not ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready: Option<Timestamp>,

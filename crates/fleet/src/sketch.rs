@@ -4,11 +4,8 @@
 //! `sketches-ddsketch` keeps a dense store of 2 to 16 KiB; a fleet has a million series, so this one packs its bins
 //! as varint pairs: 40 bytes and about 3 more a distinct bin.
 
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{Error as _, Visitor},
-};
-use std::fmt;
+use crate::packed::{Hex, hex};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// Bins grow by this factor: (1 + accuracy) / (1 − accuracy), accuracy 0.02.
 const GAMMA: f64 = 1.02 / 0.98;
@@ -250,10 +247,7 @@ fn get_varint(bytes: &mut std::slice::Iter<'_, u8>) -> Option<u32> {
 /// As `[count, sum, min, max, "bins in hexadecimal"]`.
 impl Serialize for Sketch {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let hex: String =
-            self.packed.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]).map(char::from).collect();
-        (self.count, self.sum, self.min, self.max, hex).serialize(serializer)
+        (self.count, self.sum, self.min, self.max, hex(&self.packed)).serialize(serializer)
     }
 }
 
@@ -264,53 +258,6 @@ impl<'de> Deserialize<'de> for Sketch {
         if sketch.is_sound() { Ok(sketch) } else { Err(D::Error::custom("not a sketch: its bins do not add up to its count")) }
     }
 }
-
-/// Bytes in hexadecimal. Read where they stand, without a copy of the text: a snapshot has a million sketches.
-struct Hex(Box<[u8]>);
-
-impl<'de> Deserialize<'de> for Hex {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Digits;
-
-        impl Visitor<'_> for Digits {
-            type Value = Hex;
-
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("bins in hexadecimal")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Hex, E> {
-                let mut bytes = Vec::with_capacity(text.len() / 2);
-                // What is no digit leaves a bit above the lowest four.
-                let mut wrong = text.len() as u8 & 1;
-                for pair in text.as_bytes().chunks_exact(2) {
-                    let (high, low) = (DIGIT[usize::from(pair[0])], DIGIT[usize::from(pair[1])]);
-                    wrong |= (high | low) & 0xf0;
-                    bytes.push(high << 4 | low & 15);
-                }
-                if wrong == 0 { Ok(Hex(bytes.into())) } else { Err(E::custom("not a sketch: its bins are not in hexadecimal")) }
-            }
-        }
-
-        deserializer.deserialize_str(Digits)
-    }
-}
-
-/// The value of each hexadecimal digit; 255 for what is none.
-const DIGIT: [u8; 256] = {
-    let mut table = [255; 256];
-    let mut value = 0;
-    while value < 10 {
-        table[b'0' as usize + value] = value as u8;
-        value += 1;
-    }
-    while value < 16 {
-        table[b'a' as usize + value - 10] = value as u8;
-        table[b'A' as usize + value - 10] = value as u8;
-        value += 1;
-    }
-    table
-};
 
 #[cfg(test)]
 mod tests {

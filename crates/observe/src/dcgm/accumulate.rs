@@ -14,7 +14,8 @@ use super::{
     names::{self, Known, Role, Unit},
 };
 use plimsoll_fleet::{
-    Attribution, Fleet, Metric, Name, NodeId, PodId, Sketch, SketchBuilder, Timestamp, Window,
+    Attribution, CourseBuilder, Fleet, Metric, Name, NodeId, PodId, Sketch, SketchBuilder, Timestamp, Window,
+    course::Grid,
     evidence::{Dialect, Dropped, Metrics, SliceId},
 };
 use std::{
@@ -54,10 +55,14 @@ pub struct Reading {
 pub(super) struct Gauges {
     by_metric: Vec<(Metric, SketchBuilder)>,
     last_active: Option<i64>,
+    course: CourseBuilder,
 }
 
 impl Gauges {
-    fn add(&mut self, metric: Metric, moments: impl Iterator<Item = (i64, f64)>) {
+    fn add(&mut self, metric: Metric, moments: impl Iterator<Item = (i64, f64)> + Clone) {
+        if CourseBuilder::wants(metric) {
+            self.course.add(metric, moments.clone());
+        }
         let at = self.by_metric.iter().position(|(known, _)| *known == metric).unwrap_or_else(|| {
             self.by_metric.push((metric, SketchBuilder::new()));
             self.by_metric.len() - 1
@@ -71,10 +76,17 @@ impl Gauges {
         }
     }
 
-    pub(super) fn finish(&self) -> Metrics {
+    /// Forgets `metric`.
+    fn forget(&mut self, metric: Metric) {
+        self.by_metric.retain(|(known, _)| *known != metric);
+        self.course.forget(metric);
+    }
+
+    pub(super) fn finish(&self, grid: Option<Grid>) -> Metrics {
         let by_metric: BTreeMap<Metric, Sketch> =
             self.by_metric.iter().filter_map(|(metric, builder)| Some((*metric, builder.finish()?))).collect();
-        Metrics { by_metric, last_active: self.last_active.map(Timestamp) }
+        let course = grid.and_then(|grid| self.course.finish(grid));
+        Metrics { by_metric, last_active: self.last_active.map(Timestamp), course }
     }
 }
 
@@ -138,6 +150,8 @@ pub struct Accumulator {
     by_slice: HashMap<(u32, Option<u32>), u32>,
     pub(super) pods: HashMap<(PodId, u32, Attribution), Gauges>,
     pub(super) hours: Hours,
+    /// The bins of the courses; none: the window is not known yet.
+    grid: Option<Grid>,
     rows: Vec<Row>,
     points: Vec<Point>,
     pub(super) dropped: Dropped,
@@ -165,6 +179,7 @@ impl Accumulator {
             by_slice: HashMap::new(),
             pods: HashMap::new(),
             hours: Hours::default(),
+            grid: None,
             rows: Vec::new(),
             points: Vec::new(),
             dropped: Dropped::default(),
@@ -175,6 +190,18 @@ impl Accumulator {
             nameless: 0,
             shapes_of_nodes: fleet.nodes.iter().map(|node| (node.gpu_product.clone(), node.gpu_memory)).collect(),
         }
+    }
+
+    /// The window that will be read. With it the courses of the devices are written as their hours close; without it they
+    /// wait for the end, so whoever reads long windows says it.
+    pub fn expect(&mut self, window: Window) {
+        self.grid = Some(Grid::over(window));
+    }
+
+    /// The bins of the courses: of the window that was expected, else of what was seen.
+    pub(super) fn grid(&self) -> Option<Grid> {
+        let seen = || self.seen.map(|(start, end)| Grid::over(Window { start: Timestamp(start), end: Timestamp(end) }));
+        self.grid.or_else(seen)
     }
 
     /// What is known of a metric's name. Unknown names that look like DCGM's are remembered for the report.
@@ -429,15 +456,20 @@ impl Accumulator {
         self.hours.add(device, metric, moments);
     }
 
-    fn record_pod(&mut self, row: &Row, pod: PodId, attribution: Attribution, moments: impl Iterator<Item = (i64, f64)>) {
+    fn record_pod(&mut self, row: &Row, pod: PodId, attribution: Attribution, moments: impl Iterator<Item = (i64, f64)> + Clone) {
         let mut moments = moments.peekable();
         if moments.peek().is_some() {
             self.pods.entry((pod, row.device, attribution)).or_default().add(row.metric, moments);
         }
     }
 
-    /// All series of the hours so far have been taken and settled: their devices are folded into the fleet's sums.
+    /// All series of the hours so far have been taken and settled: their devices are folded into the fleet's sums, and into
+    /// their courses.
     pub fn close_hours(&mut self) {
+        if let Some(grid) = self.grid {
+            let gauges = self.devices.iter_mut().map(|device| &mut device.gauges).chain(self.pods.values_mut());
+            gauges.for_each(|gauges| gauges.course.close(grid));
+        }
         let Self { hours, devices, boards, shapes_of_nodes, .. } = self;
         hours.close(|device| {
             let device = &devices[device as usize];
@@ -452,12 +484,12 @@ impl Accumulator {
     pub fn forget_gpu_util(&mut self, node: NodeId) {
         for (index, device) in self.devices.iter_mut().enumerate() {
             if self.boards[device.board as usize].place.is_some_and(|(_, _, place, _)| place == node) {
-                device.gauges.by_metric.retain(|(metric, _)| *metric != Metric::GpuUtil);
+                device.gauges.forget(Metric::GpuUtil);
                 self.hours.forget(index as u32, Metric::GpuUtil);
             }
         }
         for (_, gauges) in self.pods.iter_mut().filter(|((pod, ..), _)| self.directory.node_of(*pod) == Some(node)) {
-            gauges.by_metric.retain(|(metric, _)| *metric != Metric::GpuUtil);
+            gauges.forget(Metric::GpuUtil);
         }
     }
 

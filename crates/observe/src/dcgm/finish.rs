@@ -37,9 +37,10 @@ impl Accumulator {
         evidence.not_understood = self.not_understood.iter().cloned().collect();
         evidence.hours = std::mem::take::<Hours>(&mut self.hours).finish();
 
+        let grid = self.grid();
         let usage = |device: &Device| {
             let (node, gpu) = slots[device.board as usize]?;
-            Some(DeviceUsage { node, gpu, slice: device.slice.clone(), metrics: device.gauges.finish() })
+            Some(DeviceUsage { node, gpu, slice: device.slice.clone(), metrics: device.gauges.finish(grid) })
         };
         evidence.devices = self.devices.iter().filter_map(usage).filter(|usage| !usage.metrics.is_empty()).collect();
         evidence.devices.sort_by(|a, b| (a.node, a.gpu, &a.slice).cmp(&(b.node, b.gpu, &b.slice)));
@@ -48,10 +49,13 @@ impl Accumulator {
             let device = &self.devices[device as usize];
             let bound = self.directory.node_of(pod);
             let gpu = slots[device.board as usize].filter(|(node, _)| Some(*node) == bound).map(|(_, gpu)| gpu);
-            PodUsage { pod, gpu, slice: device.slice.clone(), attribution, metrics: gauges.finish() }
+            PodUsage { pod, gpu, slice: device.slice.clone(), attribution, metrics: gauges.finish(grid) }
         });
         evidence.pods = pods.filter(|usage| !usage.metrics.is_empty()).collect();
         evidence.pods.sort_by(|a, b| (a.pod, a.gpu, &a.slice, a.attribution).cmp(&(b.pod, b.gpu, &b.slice, b.attribution)));
+
+        let has_course = evidence.devices.iter().any(|usage| usage.metrics.course.is_some());
+        evidence.courses = grid.filter(|_| has_course || evidence.pods.iter().any(|usage| usage.metrics.course.is_some()));
 
         self.tell_unseen(fleet, &slots);
     }

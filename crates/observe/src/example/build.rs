@@ -9,8 +9,10 @@ use super::{
 use plimsoll_fleet::{
     Attribution, Bytes, Class, DeviceUsage, EngineUsage, Evidence, Fleet, Metric, MilliCpu, Name, Node, NodeId, Pod, PodId, PodUsage,
     Seconds, Shape, SketchBuilder, Timestamp, Window, Workload, WorkloadId,
+    course::Grid,
     evidence::{Dialect, Engine, Hour, MetricsSource, SliceId},
     fleet::{Namespace, Origin, ShapeTable},
+    history,
     node::Sharing,
     pod::{Ask, Container, Phase, Probes, Toleration},
     resource::{self, Unit},
@@ -397,7 +399,7 @@ impl Build {
             Hour { start, seen, held, busy, useful: Some(useful), waiting: Some(waiting[hour as usize]) }
         });
         usages.sort_by_key(|usage: &PodUsage| (usage.pod, usage.gpu, usage.slice.clone()));
-        Fleet {
+        let mut fleet = Fleet {
             at: AT,
             origin: Origin { source: "example".into(), cluster: Some("northwind".into()), version: Some("v1.37.2".into()) },
             evidence: Evidence {
@@ -410,6 +412,7 @@ impl Build {
                     Engine::Vllm,
                     "vllm:kv_cache_usage_perc, vllm:num_requests_running, vllm:num_requests_waiting".into(),
                 )]),
+                courses: Some(Grid::over(WINDOW)),
                 devices,
                 pods: usages,
                 engines,
@@ -422,7 +425,9 @@ impl Build {
             workloads: self.workloads,
             namespaces: self.namespaces,
             ..Fleet::default()
-        }
+        };
+        fleet.history.lives = history::living(&fleet);
+        fleet
     }
 
     fn is_dark(&self, node: NodeId) -> bool {
@@ -464,7 +469,7 @@ impl Build {
             }
         }
         let is_slice = device.slice.is_some();
-        let metrics = whole.finish(is_slice);
+        let metrics = whole.finish(is_slice, Grid::over(WINDOW));
         devices.push(DeviceUsage { node: device.node, gpu: device.gpu, slice: device.slice.clone(), metrics: metrics.clone() });
         let shared = matches!(self.nodes[device.node.index()].sharing, Sharing::TimeSliced { .. });
         for (index, tenant) in device.tenants.iter().enumerate() {
@@ -473,7 +478,7 @@ impl Build {
                 gpu: Some(device.gpu),
                 slice: device.slice.clone(),
                 attribution: if shared { Attribution::DeviceCopy } else { Attribution::Measured },
-                metrics: own.get(index).map_or_else(|| metrics.clone(), |meter| meter.finish(is_slice)),
+                metrics: own.get(index).map_or_else(|| metrics.clone(), |meter| meter.finish(is_slice, Grid::over(WINDOW))),
             });
         }
     }

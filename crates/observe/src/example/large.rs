@@ -6,6 +6,7 @@ use plimsoll_fleet::{
     ShapeId, Sketch, SketchBuilder, Window, Workload, WorkloadId,
     evidence::{Dialect, Hour, MetricsSource},
     fleet::{Namespace, Origin},
+    history,
     node::{Effect, Gpu, Offer, Purchase, Taint},
     pod::{Ask, Container, Phase, Probes, Toleration},
     resource::Vendor,
@@ -93,6 +94,7 @@ pub fn large(nodes: u32, seed: u64) -> Fleet {
             }
         })
         .collect();
+    fleet.history.lives = history::living(&fleet);
     fleet
 }
 
@@ -256,6 +258,6 @@ impl Stock {
             builder.finish()
         };
         let by_metric = METRICS.into_iter().zip(&self.by_metric).filter_map(|(metric, stock)| Some((metric, together(stock)?)));
-        Metrics { by_metric: by_metric.collect(), last_active: Some(AT.minus(Seconds(chance.below(40 * 86_400) as u64))) }
+        Metrics { by_metric: by_metric.collect(), last_active: Some(AT.minus(Seconds(chance.below(40 * 86_400) as u64))), course: None }
     }
 }

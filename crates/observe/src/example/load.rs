@@ -1,7 +1,7 @@
 //! What a GPU does over the days: levels, rhythms, and the samples that DCGM would have taken.
 
 use super::chance::Chance;
-use plimsoll_fleet::{Metric, Metrics, Seconds, SketchBuilder, Timestamp};
+use plimsoll_fleet::{CourseBuilder, Metric, Metrics, Seconds, SketchBuilder, Timestamp, course::Grid};
 
 /// Time between samples.
 pub(super) const STEP: Seconds = Seconds(300);
@@ -147,6 +147,7 @@ impl Sample {
 #[derive(Default)]
 pub(super) struct Meter {
     sketches: [SketchBuilder; 7],
+    course: CourseBuilder,
     last_active: Option<Timestamp>,
 }
 
@@ -159,17 +160,21 @@ impl Meter {
         for (sketch, value) in self.sketches.iter_mut().zip(sample.values) {
             sketch.add(value);
         }
+        for (metric, value) in METRICS.into_iter().zip(sample.values) {
+            self.course.add(metric, std::iter::once((at.0, value)));
+        }
         if sample.engine() >= 0.01 {
             self.last_active = Some(at);
         }
     }
 
     /// What was collected. A MIG slice has no `GPU_UTIL`.
-    pub(super) fn finish(&self, is_slice: bool) -> Metrics {
+    pub(super) fn finish(&self, is_slice: bool, grid: Grid) -> Metrics {
         let sketches = METRICS.into_iter().zip(&self.sketches).filter(|(metric, _)| !is_slice || *metric != Metric::GpuUtil);
         Metrics {
             by_metric: sketches.filter_map(|(metric, sketch)| Some((metric, sketch.finish()?))).collect(),
             last_active: self.last_active,
+            course: self.course.finish(grid),
         }
     }
 }

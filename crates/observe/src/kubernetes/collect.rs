@@ -26,6 +26,7 @@ use super::{
 use plimsoll_fleet::{
     Fleet, Name, NodeId, Seconds, Shape, ShapeId, Timestamp, Unseen, UnseenKind, WorkloadId,
     fleet::{Budget, Namespace, Origin, ShapeTable},
+    history,
     pod::Phase,
     selector::{Labels, Selector},
 };
@@ -296,6 +297,7 @@ impl Collector {
         }
         order_shapes(&mut fleet, shapes);
         expose(&mut fleet, &self.services);
+        fleet.history.lives = history::living(&fleet);
         fleet.unseen.sort();
         fleet.unseen.dedup();
         fleet

@@ -91,6 +91,7 @@ pub async fn read(
     let matchers = plan::matchers(&survey.host_label, &survey.hosts, plan.shards);
 
     let mut accumulator = Accumulator::new(fleet);
+    accumulator.expect(asked.window());
     for name in &survey.there {
         accumulator.meet(name);
     }

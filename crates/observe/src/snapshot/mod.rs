@@ -21,11 +21,12 @@ pub use hash::hash_names;
 pub use read::{read, read_file};
 pub use write::{WriteOptions, write, write_file};
 
-use plimsoll_fleet::{Timestamp, fleet::Origin};
+use plimsoll_fleet::{Timestamp, Window, fleet::Origin, history::LIVES_MAX};
 use serde::{Deserialize, Serialize};
 
 /// The format that this version writes, and the newest that it reads. Raised when an older Plimsoll would misread the archive.
-pub const FORMAT: u32 = 1;
+/// Format 2 has the lives of pods; in an archive of format 1 there are none.
+pub const FORMAT: u32 = 2;
 
 const MANIFEST: &str = "manifest.json";
 
@@ -53,6 +54,9 @@ struct PartEntry {
 struct Cluster {
     at: Timestamp,
     origin: Origin,
+    /// The stretch of the history.
+    #[serde(default)]
+    recorded: Option<Window>,
 }
 
 /// A file of the archive beside the manifest.
@@ -70,10 +74,11 @@ enum Part {
     Devices,
     Usage,
     Engines,
+    History,
 }
 
 impl Part {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Cluster,
         Self::Nodes,
         Self::Shapes,
@@ -86,6 +91,7 @@ impl Part {
         Self::Devices,
         Self::Usage,
         Self::Engines,
+        Self::History,
     ];
 
     fn file(self) -> &'static str {
@@ -102,6 +108,7 @@ impl Part {
             Self::Devices => "devices.jsonl",
             Self::Usage => "usage.jsonl",
             Self::Engines => "engines.jsonl",
+            Self::History => "history.jsonl",
         }
     }
 
@@ -109,11 +116,17 @@ impl Part {
         Self::ALL.into_iter().find(|part| part.file() == name)
     }
 
+    /// Is it in archives of `format`?
+    fn is_in(self, format: u32) -> bool {
+        self != Self::History || format >= 2
+    }
+
     /// The most lines it may have: ten times what Plimsoll is built for (10,000 nodes, 80,000 GPUs of up to seven slices, 200,000 pods).
     fn lines_max(self) -> u64 {
         match self {
             Self::Cluster | Self::Evidence => 1,
             Self::Nodes | Self::Namespaces | Self::Budgets | Self::Unseen | Self::Engines => 100_000,
+            Self::History => LIVES_MAX as u64,
             Self::Shapes | Self::Workloads | Self::Pods => 2_000_000,
             Self::Devices | Self::Usage => 6_000_000,
         }

@@ -2,7 +2,7 @@
 //! both walk here, so a field that one of them forgets is a field that both forget.
 
 use plimsoll_fleet::{
-    DeviceUsage, EngineUsage, Evidence, Fleet, Name, Node, Pod, PodUsage, Shape, Unseen, UnseenKind, Workload,
+    DeviceUsage, EngineUsage, Evidence, Fleet, Life, Name, Node, Pod, PodUsage, Shape, Unseen, UnseenKind, Workload,
     evidence::{MetricsSource, SliceId},
     fleet::{Budget, Namespace, Origin},
     node::Sharing,
@@ -236,6 +236,17 @@ pub(super) fn engine(usage: &mut EngineUsage, visit: &mut Visit<'_>) {
     option(&mut usage.model, Kind::Model, visit);
 }
 
+pub(super) fn life(life: &mut Life, visit: &mut Visit<'_>) {
+    visit(Kind::Namespace, &mut life.namespace);
+    visit(Kind::Pod, &mut life.name);
+    option(&mut life.node, Kind::Node, visit);
+    if let Some(owner) = &mut life.owner {
+        visit(Kind::Word, &mut owner.kind);
+        visit(Kind::Workload, &mut owner.name);
+    }
+    life.asks.iter_mut().for_each(|ask| resource(&mut ask.resource, ask.dra, visit));
+}
+
 /// What the evidence has once; not its lists of usages.
 pub(super) fn evidence(evidence: &mut Evidence, visit: &mut Visit<'_>) {
     if let MetricsSource::Prometheus(place) | MetricsSource::Trace(place) = &mut evidence.source {
@@ -259,4 +270,5 @@ pub(super) fn fleet(fleet: &mut Fleet, visit: &mut Visit<'_>) {
     fleet.evidence.devices.iter_mut().for_each(|each| device(each, visit));
     fleet.evidence.pods.iter_mut().for_each(|each| usage(each, visit));
     fleet.evidence.engines.iter_mut().for_each(|each| engine(each, visit));
+    fleet.history.lives.iter_mut().for_each(|each| life(each, visit));
 }

@@ -1,6 +1,6 @@
 //! Figures that no fleet can have: an archive that says them is refused, whatever its sums say.
 
-use plimsoll_fleet::{EngineUsage, Evidence, Metrics, Node, Sketch, Timestamp, evidence::Hour};
+use plimsoll_fleet::{EngineUsage, Evidence, Life, Metrics, Node, Sketch, Timestamp, Window, evidence::Hour};
 
 /// GPUs or offers that a node may list. The largest machines have 16 GPUs; NVL72 racks are 18 nodes.
 const DEVICES_MAX: usize = 1_024;
@@ -10,6 +10,9 @@ const SLICES_MAX: usize = 64;
 const MOMENT_MAX: i64 = 253_402_300_799;
 /// What rounding may add to a sum of shares.
 const ROUNDING: f64 = 1e-6;
+
+/// Resources that a pod may ask for. The device plugin has some twenty names.
+const ASKS_MAX: usize = 64;
 
 /// A few bytes can stand for a device; a line of them would be a bomb.
 pub(super) fn node(node: &Node) -> Result<(), String> {
@@ -44,12 +47,36 @@ pub(super) fn moment(at: Timestamp) -> Result<(), String> {
     if (0..=MOMENT_MAX).contains(&at.0) { Ok(()) } else { Err(format!("{} is no moment of this world", at.0)) }
 }
 
+/// A stretch of this world.
+pub(super) fn window(window: Window) -> Result<(), String> {
+    [window.start, window.end].into_iter().try_for_each(moment)?;
+    if window.start > window.end { Err("time runs backwards in it".to_owned()) } else { Ok(()) }
+}
+
+/// A pod is made before it is scheduled, and so on; and it asks for what a pod can ask for.
+pub(super) fn life(life: &Life) -> Result<(), String> {
+    [life.created, life.scheduled, life.started, life.ended].into_iter().flatten().try_for_each(moment)?;
+    if !life.is_sound() {
+        return Err(format!("the life of {}/{} ends before it begins", life.namespace, life.name));
+    }
+    if life.asks.len() > ASKS_MAX {
+        return Err(format!("a pod that asks for more than {ASKS_MAX} resources"));
+    }
+    Ok(())
+}
+
 /// The window and the hours are of this world, and in order; in each hour, what was held and at work is a part of what was seen.
 pub(super) fn evidence(evidence: &Evidence) -> Result<(), String> {
-    let (window, hours) = (evidence.window, &evidence.hours);
-    let moments = window.iter().flat_map(|window| [window.start, window.end]).chain(hours.iter().map(|hour| hour.start));
-    moments.into_iter().try_for_each(moment)?;
-    if window.is_some_and(|window| window.start > window.end) || hours.windows(2).any(|pair| pair[0].start >= pair[1].start) {
+    let hours = &evidence.hours;
+    evidence.window.map_or(Ok(()), window)?;
+    hours.iter().map(|hour| hour.start).try_for_each(moment)?;
+    if let Some(grid) = evidence.courses {
+        moment(grid.start)?;
+        if !grid.is_sound() {
+            return Err("bins of courses that cannot be".to_owned());
+        }
+    }
+    if hours.windows(2).any(|pair| pair[0].start >= pair[1].start) {
         return Err("time runs backwards in it".to_owned());
     }
     let is_possible = |hour: &Hour| {

@@ -5,7 +5,7 @@
 //! the lines of each part, what one node may list.
 
 use super::{Cluster, FORMAT, MANIFEST, Manifest, Part, PartEntry, SnapshotError, hex, names, possible};
-use plimsoll_fleet::{DeviceUsage, EngineUsage, Evidence, Fleet, Name, Node, PodUsage};
+use plimsoll_fleet::{DeviceUsage, EngineUsage, Evidence, Fleet, Life, Name, Node, PodUsage};
 use serde::{Deserialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 use std::{
@@ -25,7 +25,7 @@ use std::{
 const BYTES_MAX: u64 = 4 << 30;
 /// A line. An object in etcd has at most 1.5 MB; a fleet keeps less of each.
 const LINE_MAX: usize = 4 << 20;
-/// The manifest has twelve entries of some 150 bytes.
+/// The manifest has thirteen entries of some 150 bytes.
 const MANIFEST_MAX: u64 = 64 << 10;
 /// How a zstd frame begins (RFC 8878, 3.1.1).
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -128,7 +128,7 @@ fn cut(mut archive: impl Read, send: SyncSender<Chunk>) -> Result<(), SnapshotEr
         let entry = manifest.parts.iter().find(|entry| entry.file == file);
         cutter.cut_part(member, part, entry.ok_or(SnapshotError::Missing { file: part.file(), place: "manifest" })?)?;
     }
-    if let Some(part) = Part::ALL.into_iter().find(|part| !seen[*part as usize]) {
+    if let Some(part) = Part::ALL.into_iter().find(|part| part.is_in(manifest.format) && !seen[*part as usize]) {
         return Err(SnapshotError::Missing { file: part.file(), place: "archive" });
     }
     // The frame's own sum stands at its end, behind the end of the tar.
@@ -169,7 +169,7 @@ fn read_manifest<R: Read>(mut member: tar::Entry<'_, R>) -> Result<Manifest, Sna
     // The stamp alone first: a newer format may have changed all the rest.
     let Stamp { format, plimsoll } = serde_json::from_slice(&text).map_err(line)?;
     match format {
-        FORMAT => {}
+        1..=FORMAT => {}
         0 => return Err(SnapshotError::NoSuchFormat { format }),
         _ => return Err(SnapshotError::TooNew { format, by: printable(plimsoll.as_bytes()) }),
     }
@@ -282,7 +282,8 @@ fn parse(chunk: &Chunk, shared: &mut Shared) -> Result<Fleet, SnapshotError> {
     match chunk.part {
         Part::Cluster => rows::<Cluster>(chunk, |cluster| {
             possible::moment(cluster.at)?;
-            (fleet.at, fleet.origin) = (cluster.at, cluster.origin);
+            cluster.recorded.map_or(Ok(()), possible::window)?;
+            (fleet.at, fleet.origin, fleet.history.recorded) = (cluster.at, cluster.origin, cluster.recorded);
             Ok(())
         }),
         Part::Nodes => rows(chunk, |mut node: Node| {
@@ -346,6 +347,12 @@ fn parse(chunk: &Chunk, shared: &mut Shared) -> Result<Fleet, SnapshotError> {
             fleet.evidence.engines.push(usage);
             Ok(())
         }),
+        Part::History => rows(chunk, |mut life: Life| {
+            possible::life(&life)?;
+            names::life(&mut life, share);
+            fleet.history.lives.push(life);
+            Ok(())
+        }),
     }?;
     Ok(fleet)
 }
@@ -390,7 +397,7 @@ impl Shared {
 /// Appends what a chunk told.
 fn join(fleet: &mut Fleet, part: Part, told: Fleet) {
     match part {
-        Part::Cluster => (fleet.at, fleet.origin) = (told.at, told.origin),
+        Part::Cluster => (fleet.at, fleet.origin, fleet.history.recorded) = (told.at, told.origin, told.history.recorded),
         Part::Nodes => fleet.nodes.extend(told.nodes),
         Part::Shapes => fleet.shapes.extend(told.shapes),
         Part::Pods => fleet.pods.extend(told.pods),
@@ -405,5 +412,6 @@ fn join(fleet: &mut Fleet, part: Part, told: Fleet) {
         Part::Devices => fleet.evidence.devices.extend(told.evidence.devices),
         Part::Usage => fleet.evidence.pods.extend(told.evidence.pods),
         Part::Engines => fleet.evidence.engines.extend(told.evidence.engines),
+        Part::History => fleet.history.lives.extend(told.history.lives),
     }
 }

@@ -1,10 +1,12 @@
 #![allow(clippy::unwrap_used)]
 use super::{names::Kind, *};
 use plimsoll_fleet::{
-    Attribution, Bytes, DeviceUsage, EngineUsage, Evidence, Fleet, Metric, Metrics, MilliCpu, Name, Node, NodeId, Pod, PodId, PodUsage,
-    Seconds, Shape, ShapeId, Sketch, Unseen, UnseenKind, Window, Workload, WorkloadId,
+    Attribution, Bytes, Course, DeviceUsage, EngineUsage, Evidence, Fleet, History, Life, Metric, Metrics, MilliCpu, Name, Node, NodeId,
+    Pod, PodId, PodUsage, Seconds, Shape, ShapeId, Sketch, Unseen, UnseenKind, Window, Workload, WorkloadId,
+    course::{Figure, Grid},
     evidence::{Dialect, Dropped, Engine, Hour, MetricsSource, SliceId},
     fleet::{Budget, Namespace},
+    history::Owner,
     node::{Effect, Gpu, MigConfig, Offer, Purchase, Sharing, Slice, Taint},
     pod::{Affinity, Ask, Container, Exit, Granted, Phase, Probes, Role, Spread, Toleration},
     resource::Vendor,
@@ -31,6 +33,7 @@ fn sample() -> Fleet {
     let metrics = |least: f64| Metrics {
         by_metric: Metric::ALL.into_iter().filter_map(|metric| Some((metric, Sketch::of([least, 0.5, 0.25])?))).collect(),
         last_active: Some(Timestamp(1_795_000_000)),
+        course: Course::of(Figure::Useful, [None, Some(least), None, Some(1.0)]),
     };
     let node = |name: &str, index: u32| Node {
         name: name.into(),
@@ -127,6 +130,7 @@ fn sample() -> Fleet {
                 created: Some(Timestamp(1)),
                 scheduled: Some(Timestamp(2)),
                 started: Some(Timestamp(3)),
+                ended: Some(Timestamp(5)),
                 ready: Some(Timestamp(4)),
                 deleting: true,
                 restarts: 7,
@@ -204,6 +208,7 @@ fn sample() -> Fleet {
             dialects: vec![Dialect::Classic, Dialect::BaseUnits],
             queries: BTreeMap::from([(Metric::GpuUtil, "DCGM_FI_DEV_GPU_UTIL{cluster=\"acme-eu\"}".into())]),
             engine_queries: BTreeMap::from([(Engine::Vllm, "vllm:kv_cache_usage_perc".into())]),
+            courses: Some(Grid { start: Timestamp(1_794_816_000), bin: Seconds::HOUR, bins: 169 }),
             devices: vec![DeviceUsage {
                 node: NodeId(0),
                 gpu: 1,
@@ -231,6 +236,35 @@ fn sample() -> Fleet {
             hours: vec![Hour { start: Timestamp(1_795_420_800), seen: 4.0, held: 3.0, busy: 0.1, useful: Some(0.05), waiting: None }],
             dropped: Dropped { sentinel: 1, not_finite: 2, negative: 3, above_one: 4, duplicate: 5, out_of_window: 6 },
             not_understood: vec!["DCGM_FI_DEV_SOMETHING".into()],
+        },
+        history: History {
+            recorded: Some(Window { start: Timestamp(1_794_819_600), end: Timestamp(1_795_424_400) }),
+            lives: vec![
+                Life {
+                    namespace: "acme-prod".into(),
+                    name: "acme-chat-7f9d-x2x4z".into(),
+                    pod: Some(PodId(0)),
+                    shape: Some(ShapeId(0)),
+                    workload: Some(WorkloadId(0)),
+                    node: Some("acme-node-1".into()),
+                    goes_on: true,
+                    ..Life::default()
+                },
+                Life {
+                    namespace: "acme-prod".into(),
+                    name: "acme-nightly-1-zz".into(),
+                    owner: Some(Owner { kind: "Job".into(), name: "acme-nightly-1".into() }),
+                    node: Some("acme-node-gone".into()),
+                    asks: vec![Ask { resource: "nvidia.com/gpu".into(), count: 2, dra: false }],
+                    cpu: Some(MilliCpu(8_000)),
+                    memory: Some(Bytes::from_mib(4_096)),
+                    created: Some(Timestamp(1_794_820_000)),
+                    scheduled: Some(Timestamp(1_794_820_060)),
+                    started: Some(Timestamp(1_794_820_100)),
+                    ended: Some(Timestamp(1_794_823_000)),
+                    ..Life::default()
+                },
+            ],
         },
         unseen: vec![
             Unseen {
@@ -446,7 +480,7 @@ fn hostile_archives_are_refused_by_name() {
     changed[2].bytes[10] ^= 1;
     assert!(refusal(&pack(&changed)).contains("nodes.jsonl has the SHA-256"));
     let mut newer = good.clone();
-    newer[0].bytes = br#"{"format": 2, "plimsoll": "3.1.4", "parts": {"another": "shape"}}"#.to_vec();
+    newer[0].bytes = br#"{"format": 3, "plimsoll": "3.1.4", "parts": {"another": "shape"}}"#.to_vec();
     assert!(refusal(&pack(&newer)).contains("use plimsoll 3.1.4 or later"));
 
     let cut = &packed(&sample(), &WriteOptions::default());
@@ -483,6 +517,23 @@ fn bombs_are_refused_before_they_burst() {
     assert!(refusal(&encoder.finish().unwrap()).contains("requires too much memory"));
 }
 
+/// Archives of format 1 know no lives: they read as they are, and say nothing of the past.
+#[test]
+fn an_archive_from_before_the_lives_reads_without_them() {
+    let good = unpack(&packed(&sample(), &WriteOptions::default()));
+    let mut old: Vec<Member> = good.iter().filter(|member| member.name != "history.jsonl").cloned().collect();
+    let mut manifest: serde_json::Value = serde_json::from_slice(&old[0].bytes).unwrap();
+    manifest["format"] = 1.into();
+    manifest["parts"].as_array_mut().unwrap().retain(|part| part["file"] != "history.jsonl");
+    old[0].bytes = serde_json::to_vec(&manifest).unwrap();
+    let text = String::from_utf8_lossy(&old[1].bytes).replacen(r#","recorded":{"start":1794819600,"end":1795424400}"#, "", 1);
+    let read_back = read(&*with_part(&old, "cluster.json", text.as_bytes())).unwrap();
+    assert_eq!(read_back, Fleet { history: History::default(), ..sample() });
+    // Of today's format they are missing.
+    let without: Vec<Member> = good.iter().filter(|member| member.name != "history.jsonl").cloned().collect();
+    assert!(refusal(&pack(&without)).contains("history.jsonl is missing in the archive"));
+}
+
 /// Found by fuzzing: sums of an archive can be right and its figures impossible, and reports would have printed them.
 #[test]
 fn figures_that_no_fleet_has_are_refused() {
@@ -491,9 +542,13 @@ fn figures_that_no_fleet_has_are_refused() {
     let device = format!(r#"{{"node":0,"gpu":0,"metrics":{{"by_metric":{{"sm-active":{}}}}}}}"#, sketch(1.5));
     let engine = format!(r#"{{"pod":0,"engine":"vllm","kv_used":{}}}"#, sketch(2.0));
     let hour = r#"{"hours":[{"start":0,"seen":2.0,"held":1.0,"busy":-1.0}]}"#;
+    let backwards = r#"{"namespace":"a","name":"b","created":60,"ended":59}"#;
+    let odd = r#"{"courses":{"start":0,"bin":0,"bins":9}}"#;
     let swapped = r#"{"window":{"start":60,"end":0}}"#;
     let far = r#"{"at":9223372036854775807,"origin":{"source":"live"}}"#;
     for (part, text, why) in [
+        ("history.jsonl", backwards, "ends before it begins"),
+        ("evidence.json", odd, "bins of courses that cannot be"),
         ("evidence.json", swapped, "time runs backwards"),
         ("cluster.json", far, "is no moment of this world"),
         ("devices.jsonl", device.as_str(), "SmActive is a share, and has 1.5"),
@@ -526,7 +581,7 @@ proptest! {
 
     /// The same under the compression and behind the sums, where the parser is on its own.
     #[test]
-    fn damaged_lines_never_panic(part in 1_usize..13, flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
+    fn damaged_lines_never_panic(part in 1_usize..14, flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
         let good = unpack(&packed(&sample(), &WriteOptions::default()));
         let mut text = good[part].bytes.clone();
         for (at, byte) in flips {

@@ -92,7 +92,9 @@ fn write_to(fleet: &Fleet, file: &File, options: &WriteOptions) -> Result<(), Sn
 
 fn write_part(fleet: &Fleet, part: Part, out: &mut impl Write) -> Result<(), SnapshotError> {
     match part {
-        Part::Cluster => lines(part, [Cluster { at: fleet.at, origin: fleet.origin.clone() }].iter(), out),
+        Part::Cluster => {
+            lines(part, [Cluster { at: fleet.at, origin: fleet.origin.clone(), recorded: fleet.history.recorded }].iter(), out)
+        }
         Part::Nodes => lines(part, fleet.nodes.iter(), out),
         Part::Shapes => lines(part, fleet.shapes.iter(), out),
         Part::Pods => lines(part, fleet.pods.iter(), out),
@@ -104,6 +106,7 @@ fn write_part(fleet: &Fleet, part: Part, out: &mut impl Write) -> Result<(), Sna
         Part::Devices => lines(part, fleet.evidence.devices.iter(), out),
         Part::Usage => lines(part, fleet.evidence.pods.iter(), out),
         Part::Engines => lines(part, fleet.evidence.engines.iter(), out),
+        Part::History => lines(part, fleet.history.lives.iter(), out),
     }
 }
 
@@ -116,6 +119,7 @@ fn without_usages(evidence: &Evidence) -> Evidence {
         dialects: evidence.dialects.clone(),
         queries: evidence.queries.clone(),
         engine_queries: evidence.engine_queries.clone(),
+        courses: evidence.courses,
         devices: Vec::new(),
         pods: Vec::new(),
         engines: Vec::new(),

@@ -9,10 +9,12 @@ use super::{
     table::{Column, Table},
 };
 use plimsoll_fleet::{
-    Attribution, DeviceUsage, Evidence, Fleet, Metric, Metrics, Name, Node, NodeId, Pod, PodId, PodUsage, Seconds, Shape, SketchBuilder,
-    Timestamp, Unseen, UnseenKind, Window,
+    Attribution, CourseBuilder, DeviceUsage, Evidence, Fleet, Metric, Metrics, Name, Node, NodeId, Pod, PodId, PodUsage, Seconds, Shape,
+    SketchBuilder, Timestamp, Unseen, UnseenKind, Window,
+    course::Grid,
     evidence::{Dropped, Hour, MetricsSource},
     fleet::{Namespace, Origin, ShapeTable},
+    history,
     node::{Gpu, Offer},
     pod::{Ask, Phase},
     resource::Vendor,
@@ -31,6 +33,7 @@ const ACTIVE: f64 = 0.01;
 #[derive(Default)]
 struct Seen {
     duty: SketchBuilder,
+    course: CourseBuilder,
     memory: SketchBuilder,
     first: Option<i64>,
     last_active: Option<Timestamp>,
@@ -51,6 +54,7 @@ pub(super) fn read(dir: &Path, name: &str, files: &[String]) -> Result<Fleet, Tr
         }
         let seen = seen.entry(container).or_default();
         seen.duty.add(duty);
+        seen.course.add(Metric::GpuUtil, std::iter::once((at, duty)));
         seen.first = Some(seen.first.map_or(at, |first| first.min(at)));
         if duty >= ACTIVE {
             seen.last_active = seen.last_active.max(Some(Timestamp(at)));
@@ -73,6 +77,8 @@ pub(super) fn read(dir: &Path, name: &str, files: &[String]) -> Result<Fleet, Tr
     let (Some(&start), Some(&end)) = (moments.first(), moments.last()) else {
         return Err(TraceError::Empty { path: dir.join(DUTY) });
     };
+    let window = Window { start: Timestamp(start), end: Timestamp(end) };
+    let grid = Grid::over(window);
 
     let mut shapes = ShapeTable::default();
     let shape = shapes.place(Shape { asks: vec![Ask { resource: "nvidia.com/gpu".into(), count: 1, dra: false }], ..Shape::default() });
@@ -83,7 +89,8 @@ pub(super) fn read(dir: &Path, name: &str, files: &[String]) -> Result<Fleet, Tr
         shapes: shapes.into_shapes(),
         namespaces: vec![Namespace { name: namespace.clone(), ..Namespace::default() }],
         evidence: Evidence {
-            window: Some(Window { start: Timestamp(start), end: Timestamp(end) }),
+            window: Some(window),
+            courses: Some(grid),
             step: step(&moments),
             source: MetricsSource::Trace(name.into()),
             queries,
@@ -113,11 +120,13 @@ pub(super) fn read(dir: &Path, name: &str, files: &[String]) -> Result<Fleet, Tr
         let metrics = Metrics {
             by_metric: sketches.into_iter().filter_map(|(metric, sketch)| Some((metric, sketch?))).collect(),
             last_active: seen.last_active,
+            course: seen.course.finish(grid),
         };
         fleet.evidence.devices.push(DeviceUsage { node, gpu: 0, slice: None, metrics: metrics.clone() });
         fleet.evidence.pods.push(PodUsage { pod, gpu: Some(0), slice: None, attribution: Attribution::Measured, metrics });
     }
     fleet.unseen = unseen(dropped);
+    fleet.history.lives = history::living(&fleet);
     Ok(fleet)
 }
 

@@ -54,6 +54,11 @@ fn shuffled(mut fleet: Fleet, seed: u64) -> Fleet {
     for workload in &mut fleet.workloads {
         workload.template = workload.template.map(|shape| ShapeId(shapes[shape.index()]));
     }
+    for life in &mut fleet.history.lives {
+        life.pod = life.pod.map(|pod| PodId(pods[pod.index()]));
+        life.workload = life.workload.map(|workload| WorkloadId(workloads[workload.index()]));
+        life.shape = life.shape.map(|shape| ShapeId(shapes[shape.index()]));
+    }
     let evidence = &mut fleet.evidence;
     evidence.devices.iter_mut().for_each(|usage| usage.node = NodeId(nodes[usage.node.index()]));
     evidence.pods.iter_mut().for_each(|usage| usage.pod = PodId(pods[usage.pod.index()]));

@@ -668,7 +668,7 @@ mod properties {
                         let by_metric =
                             draw.figures[gpu as usize].iter().map(|&(metric, value)| (metric, steady(value, draw.samples))).collect();
                         let slice = draw.sliced.then(|| SliceId { instance: 1, profile: "3g.40gb".into() });
-                        let metrics = Metrics { by_metric, last_active: None };
+                        let metrics = Metrics { by_metric, last_active: None, course: None };
                         fleet.fleet.evidence.pods.push(PodUsage {
                             pod,
                             gpu: Some(gpu as u16),

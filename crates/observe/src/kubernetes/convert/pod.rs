@@ -3,7 +3,7 @@
 use super::{ConvertError, cut, dra::Claims, shape};
 use crate::kubernetes::raw::{
     OwnerReference,
-    pod::{Condition, ContainerStatus, RawPod, Terminated},
+    pod::{Condition, ContainerStatus, PodStatus, RawPod, Terminated},
 };
 use plimsoll_fleet::{
     Name, Pod, Shape, Timestamp,
@@ -59,6 +59,7 @@ pub fn pod(raw: &RawPod, claims: &Claims) -> Result<PodDraft, ConvertError> {
         created: meta.creation_timestamp,
         scheduled: since("PodScheduled"),
         started: status.container_statuses.iter().filter_map(started).min(),
+        ended: ended(status),
         ready: since("Ready"),
         deleting: meta.deletion_timestamp.is_some(),
         restarts: statuses().map(|container| container.restart_count).fold(0, u32::saturating_add),
@@ -101,6 +102,13 @@ fn started(container: &ContainerStatus) -> Option<Timestamp> {
     let running = container.state.running.as_ref().and_then(|running| running.started_at);
     let ended = || last_end(container).and_then(|ended| ended.started_at);
     running.or_else(ended)
+}
+
+/// When the last of its containers ended, of a pod that has ended itself.
+fn ended(status: &PodStatus) -> Option<Timestamp> {
+    let is_over = matches!(phase(status.phase.as_deref()), Phase::Succeeded | Phase::Failed);
+    let ends = || status.container_statuses.iter().filter_map(|container| container.state.terminated.as_ref()?.finished_at);
+    if is_over { ends().max() } else { None }
 }
 
 fn last_end(container: &ContainerStatus) -> Option<&Terminated> {
