@@ -9,6 +9,7 @@
 //! - `evacuate` empties node after node; `repack` packs anew; `order` puts the moves in an order that works.
 //! - [`policy`]: where should a pod go that has just come?
 //! - [`mig`]: which instances should stand on which GPUs?
+//! - [`policy`]: where should a pod go that has just come? [`site`]: the same for the nodes and pods of a real cluster, and for gangs.
 //! - `proof` hands the problem to the bound.
 //!
 //! Nothing in here plans over time, writes a MIG layout to a GPU or starts a node.
@@ -23,6 +24,7 @@ mod order;
 pub mod policy;
 mod proof;
 mod repack;
+pub mod site;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -79,6 +79,25 @@ fn typical(pods: &[(PodKind, u64)]) -> Vec<usize> {
         .collect()
 }
 
+/// How much of a node's free GPUs the expected pods cannot use, in the mean over those of them that ask for GPUs.
+#[derive(Debug, Clone)]
+pub struct Fragmentation(Fragments);
+
+impl Fragmentation {
+    /// The measure for nodes of these kinds and pods of this mix.
+    #[must_use]
+    pub fn new(kinds: &[NodeKind], mix: &Mix) -> Self {
+        let pods = mix.pods.iter().filter(|(pod, _)| pod.gpus != Gpus::None).cloned().collect();
+        Self(Fragments::new(kinds, &Mix::new(pods)))
+    }
+
+    /// Of a node in `state`, in thousandths of a GPU; nothing where no pods are expected.
+    #[must_use]
+    pub fn milli(&self, state: &State) -> u32 {
+        self.0.of(state).checked_div(self.0.all).unwrap_or(0) as u32
+    }
+}
+
 /// The measure, tabled so that a state costs a handful of look-ups.
 ///
 /// For a node with free CPU `c`: let `A(x)` be the typical pods that ask for one GPU or a share of at most `x`, `B(k)` those

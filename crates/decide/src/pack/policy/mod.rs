@@ -27,7 +27,7 @@ mod state;
 mod tests;
 mod waste;
 
-pub use mix::Mix;
+pub use mix::{Fragmentation, Mix};
 pub use placer::{Place, Placer, Spot};
 pub use plimsoll::Weights;
 pub use state::{DEVICES_MAX, Gpus, NodeKind, PodKind, State};
