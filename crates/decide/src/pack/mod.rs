@@ -7,7 +7,6 @@
 //! - `model`: the fleet as hosts with room and kinds of pods with needs, out of `kinds` and `classes`; `movable` and `topology` say what must stay.
 //! - `state`: a packing while it is changed, with an index that finds the fullest host that fits.
 //! - `evacuate` empties node after node; `repack` packs anew; `order` puts the moves in an order that works.
-//! - [`policy`]: where should a pod go that has just come?
 //! - [`mig`]: which instances should stand on which GPUs?
 //! - [`policy`]: where should a pod go that has just come? [`site`]: the same for the nodes and pods of a real cluster, and for gangs.
 //! - `proof` hands the problem to the bound.
