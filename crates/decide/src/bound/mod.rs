@@ -4,11 +4,13 @@
 //! only, no fleet. A bound here may leave a rule out (then it is lower than it could be), it never adds one.
 //!
 //! - `rows`: what a node of a class can hold at most, as inequalities (room, and dual-feasible functions of it).
+//! - [`cover`]: how little it costs to meet a demand with bins that are filled by patterns: GPUs with MIG layouts.
 //! - [`pattern`]: how much of alike bins can be filled: GPUs by shares.
 //! - `prices`: the proof: prices on the rows that no use of a node can earn more than 1 with.
 //!
 //! Nothing in here looks for a plan.
 
+pub mod cover;
 pub mod pattern;
 mod prices;
 mod rows;

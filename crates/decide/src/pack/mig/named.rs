@@ -20,6 +20,30 @@ pub enum NameError {
         /// The names that the board knows.
         known: Vec<String>,
     },
+    /// The board has no such profile.
+    #[error("{board} has no MIG profile `{profile}`; it has {}", known.join(", "))]
+    UnknownProfile {
+        /// The board's model.
+        board: String,
+        /// The profile, cut to 64 characters.
+        profile: String,
+        /// The profiles that the board has.
+        known: Vec<String>,
+    },
+    /// Instances that cannot stand on one GPU together.
+    #[error(
+        "no {board} can hold {given}: they take {slices} memory slices, and one has {grid}, with starts and numbers fixed by its table"
+    )]
+    NoRoom {
+        /// The board's model.
+        board: String,
+        /// The instances.
+        given: String,
+        /// Memory slices of all of them.
+        slices: u32,
+        /// Memory slices of the GPU.
+        grid: u8,
+    },
     /// The name switches MIG off.
     #[error("`all-disabled` is no layout: it takes a {board} out of MIG mode; leave the layout out to have whole GPUs")]
     Disabled {
@@ -43,6 +67,31 @@ pub fn layout_named(board: &Board, name: &str) -> Result<Vec<Placement>, NameErr
             known: known.into_keys().collect(),
         }),
     }
+}
+
+/// The placements of so many instances of each profile on one GPU of `board`, in the order to create them.
+///
+/// # Errors
+/// [`NameError`]: a profile that the board has not, or more than one GPU can hold.
+pub fn layout_of(board: &Board, instances: &[(&str, u8)]) -> Result<Vec<Placement>, NameError> {
+    let profiles = board.profiles();
+    let mut wanted = Vec::new();
+    for &(name, count) in instances {
+        let Some(profile) = profiles.iter().find(|profile| profile.name == name) else {
+            return Err(NameError::UnknownProfile {
+                board: board.model.name.clone(),
+                profile: name.chars().take(64).collect(),
+                known: profiles.iter().map(|profile| profile.name.clone()).collect(),
+            });
+        };
+        wanted.extend(std::iter::repeat_n(profile.slot, count.into()));
+    }
+    board.table.fit(&[], &wanted).ok_or_else(|| NameError::NoRoom {
+        board: board.model.name.clone(),
+        given: instances.iter().take(16).map(|(name, count)| format!("{count} x {name}")).collect::<Vec<_>>().join(", "),
+        slices: wanted.iter().map(|slot| u32::from(board.table.slots[*slot].size)).sum(),
+        grid: board.table.grid,
+    })
 }
 
 /// The names of the layouts that `board` knows, sorted.
@@ -101,6 +150,17 @@ mod tests {
         let error = layout_named(&h100, "all-1g.5gb").unwrap_err().to_string();
         assert!(error.contains("`all-1g.5gb`") && error.contains("all-1g.10gb") && error.contains("all-balanced"), "{error}");
         assert!(layout_named(&h100, "all-disabled").unwrap_err().to_string().contains("MIG mode"));
+    }
+
+    #[test]
+    fn a_layout_that_no_gpu_can_hold_is_refused() {
+        let h100 = board("NVIDIA-H100-80GB-HBM3", None).unwrap();
+        assert_eq!(layout_of(&h100, &[("1g.10gb", 4), ("3g.40gb", 1)]).unwrap().len(), 5);
+        let error = layout_of(&h100, &[("4g.40gb", 2)]).unwrap_err().to_string();
+        assert!(error.contains("2 x 4g.40gb") && error.contains("one has 8"), "{error}");
+        let error = layout_of(&h100, &[("5g.50gb", 1)]).unwrap_err().to_string();
+        assert!(error.contains("`5g.50gb`") && error.contains("7g.80gb"), "{error}");
+        assert!(layout_of(&h100, &[("1g.10gb", 255), ("7g.80gb", 255)]).is_err());
     }
 
     #[test]
