@@ -21,7 +21,7 @@ pub mod work;
 
 use crate::pack;
 use finding::{Confidence, Finding};
-use plimsoll_fleet::{Fleet, NodeId, Timestamp, Window, fleet::Origin, price::PriceBook};
+use plimsoll_fleet::{Fleet, MilliGpu, NodeId, Timestamp, Window, fleet::Origin, price::PriceBook};
 use serde::{Deserialize, Serialize};
 use settings::Settings;
 use signs::Sign;
@@ -83,6 +83,13 @@ impl Audit {
     pub fn open(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| finding.accepted.is_none() && finding.confidence > Confidence::TooLittle)
     }
+}
+
+/// GPUs that are free and that nobody can use where they are, as `stranded-gpu` and the signs of starved GPUs count them.
+#[must_use]
+pub fn stranded(fleet: &Fleet) -> MilliGpu {
+    let settings = Settings::default();
+    View::new(fleet, &PriceBook::list(), &settings).strands().iter().map(|strand| strand.gpus).sum()
 }
 
 /// Audits `fleet`.

@@ -84,6 +84,7 @@ pub(super) fn classes(
     fleet: &Fleet,
     order: &[NodeId],
     pins: &[Option<(PodId, Pinned)>],
+    not_worth: &[bool],
     topology: &Topology,
 ) -> (Vec<Class>, Vec<Option<ClassId>>) {
     let mut looks = Looks::of(&fleet.shapes);
@@ -96,7 +97,8 @@ pub(super) fn classes(
         if !node.takes_pods() {
             continue;
         }
-        let view = View { gpu: is_gpu_node(node), stays: pins[rank].is_some() || node.keep.is_some(), seen: looks.at(node) };
+        let stays = pins[rank].is_some() || not_worth[id.index()] || node.keep.is_some();
+        let view = View { gpu: is_gpu_node(node), stays, seen: looks.at(node) };
         by_view.entry(view).or_default().push(rank as HostId);
     }
     let mut class_of = vec![None; order.len()];

@@ -6,12 +6,13 @@
 //!
 //! - `model`: the fleet as hosts with room and kinds of pods with needs, out of `kinds` and `classes`; `movable` and `topology` say what must stay.
 //! - `state`: a packing while it is changed, with an index that finds the fullest host that fits.
+//! - [`plan`]: a packing as people carry it out: in waves, with costs, and only what is worth it.
 //! - `evacuate` empties node after node; `repack` packs anew; `order` puts the moves in an order that works.
 //! - [`mig`]: which instances should stand on which GPUs?
 //! - [`policy`]: where should a pod go that has just come? [`site`]: the same for the nodes and pods of a real cluster, and for gangs.
 //! - `proof` hands the problem to the bound.
 //!
-//! Nothing in here plans over time, writes a MIG layout to a GPU or starts a node.
+//! Nothing in here looks into the future, writes a MIG layout to a GPU or starts a node.
 
 mod classes;
 mod evacuate;
@@ -20,6 +21,7 @@ pub mod mig;
 mod model;
 mod movable;
 mod order;
+pub mod plan;
 pub mod policy;
 mod proof;
 mod repack;
@@ -88,6 +90,8 @@ pub enum Pinned {
     Annotated(Name),
     /// This PodDisruptionBudget allows no eviction now.
     Budget(Name),
+    /// This PodDisruptionBudget covers it, and so does another: the API server refuses to evict such a pod.
+    Budgets(Name),
     /// It would lose its work: training, or another run to an end, without a word on checkpoints.
     Training,
     /// It, or another pod's rule on it, asks for a place by this node label, and only its own node surely meets that.
@@ -120,6 +124,8 @@ pub enum KeptReason {
     },
     /// It is kept free on purpose.
     Headroom,
+    /// Emptying it costs more than it saves until the horizon.
+    NotWorth,
 }
 
 impl KeptReason {
@@ -132,6 +138,7 @@ impl KeptReason {
                 Pinned::NoController => "a pod has no controller that would make it again",
                 Pinned::Annotated(_) => "a pod may not be evicted, by annotation or local storage",
                 Pinned::Budget(_) => "a disruption budget allows no eviction now",
+                Pinned::Budgets(_) => "several disruption budgets cover a pod: it cannot be evicted",
                 Pinned::Training => "training or another run would lose its work",
                 Pinned::Topology(_) => "affinity or spread ties a pod to this node",
                 Pinned::Devices => "a pod's DRA devices cannot be found elsewhere by counts",
@@ -139,6 +146,7 @@ impl KeptReason {
             Self::NoRoom { .. } => "its pods fit nowhere else",
             Self::Waiting { .. } => "a waiting pod fits nowhere else",
             Self::Headroom => "kept free as headroom",
+            Self::NotWorth => "emptying it costs more than it saves until the horizon",
         }
     }
 }
@@ -173,12 +181,20 @@ pub struct Packing {
 #[must_use]
 pub fn consolidate(fleet: &Fleet, options: &PackOptions<'_>) -> Packing {
     let rules = Rules { move_training: options.move_training };
-    let model = Model::new(fleet, rules);
-    let mut start = State::new(&model, headroom(&model, options.headroom));
-    let waiting = start.place_waiting();
-    let bound = bound::nodes_needed(&proof::problem(&model, &waiting));
+    consolidated(&Model::new(fleet, rules), options, rules, None)
+}
 
-    let worth = worth(&model, options.price);
+/// What nodes and moves are worth together, the more the better: the nodes that go, and each move's pod and where it comes from.
+type Value<'a> = &'a dyn Fn(&[NodeId], &[(PodId, NodeId)]) -> i64;
+
+/// The best of several ways to pack: by `value` where it is given, else by the number of nodes that go.
+fn consolidated(model: &Model<'_>, options: &PackOptions<'_>, rules: Rules, value: Option<Value<'_>>) -> Packing {
+    let fleet = model.fleet;
+    let mut start = State::new(model, headroom(model, options.headroom));
+    let waiting = start.place_waiting();
+    let bound = bound::nodes_needed(&proof::problem(model, &waiting));
+
+    let worth = worth(model, options.price);
     let enough = |plan: &Plan| plan.gone.len() as u32 + bound.nodes >= model.hosts.iter().filter(|host| host.gpu).count() as u32;
     let thorough = model.items.len() <= THOROUGH_PODS_MAX;
     let mut best: Option<Plan> = None;
@@ -188,12 +204,19 @@ pub fn consolidate(fleet: &Fleet, options: &PackOptions<'_>) -> Packing {
         }
         let Some(mut state) = (if anew { repack::repack(&start, &worth, order) } else { Some(start.clone()) }) else { continue };
         let blocked = evacuate::evacuate(&mut state, &worth, order);
-        better(&mut best, Plan::of(&start, &state, blocked, &worth));
+        better(&mut best, Plan::of(&start, &state, blocked, &worth, value));
     }
-    let packing = best.map_or_else(Packing::default, |plan| plan.packing(&model, bound, rules));
+    let packing = best.map_or_else(Packing::default, |plan| plan.packing(model, bound, rules));
     // The check is linear, but it is a second plan's worth of work: debug builds do it where that is not felt.
     debug_assert!(fleet.pods.len() > 5_000 || verify(fleet, &packing) == Ok(()), "{:?}", verify(fleet, &packing));
     packing
+}
+
+/// The bound alone.
+fn bound_of(model: &Model<'_>, options: &PackOptions<'_>) -> bound::Bound {
+    let mut start = State::new(model, headroom(model, options.headroom));
+    let waiting = start.place_waiting();
+    bound::nodes_needed(&proof::problem(model, &waiting))
 }
 
 /// What going is worth, host by host, and whether that is money.
@@ -228,6 +251,7 @@ fn headroom(model: &Model<'_>, wanted: &BTreeMap<String, u32>) -> Vec<u64> {
 /// One way to pack, with its moves in order.
 struct Plan {
     gone: Vec<HostId>,
+    value: i64,
     money: i64,
     moves: Vec<(model::ItemId, HostId, HostId)>,
     reserved: Vec<(model::ItemId, HostId)>,
@@ -236,11 +260,18 @@ struct Plan {
 
 impl Plan {
     /// None where no order of the moves was found.
-    fn of(start: &State<'_>, end: &State<'_>, blocked: BTreeMap<HostId, Blocked>, worth: &Worth) -> Option<Self> {
-        let moves = order::order(start.model(), end)?;
+    fn of(start: &State<'_>, end: &State<'_>, blocked: BTreeMap<HostId, Blocked>, worth: &Worth, value: Option<Value<'_>>) -> Option<Self> {
+        let model = start.model();
+        let moves = order::order(model, end)?;
         let gone = end.gone();
+        let node = |host: HostId| model.hosts[host as usize].node;
+        let value = value.map_or(gone.len() as i64, |value| {
+            let gone: Vec<NodeId> = gone.iter().map(|&host| node(host)).collect();
+            let moves: Vec<(PodId, NodeId)> = moves.iter().map(|&(item, from, _)| (model.items[item as usize].pod, node(from))).collect();
+            value(&gone, &moves)
+        });
         let money = gone.iter().map(|&host| worth.money[host as usize]).fold(0, i64::saturating_add);
-        Some(Self { money, gone, moves, reserved: end.reserved(), blocked })
+        Some(Self { value, money, gone, moves, reserved: end.reserved(), blocked })
     }
 
     fn packing(self, model: &Model<'_>, bound: bound::Bound, rules: Rules) -> Packing {
@@ -251,6 +282,7 @@ impl Plan {
             let why = match (&model.fleet.nodes[host.node.index()].keep, &host.pinned, self.blocked.get(&id)) {
                 (Some(why), _, _) => KeptReason::Annotated(why.clone()),
                 (None, Some((pod, why)), _) => KeptReason::Pod { pod: *pod, why: why.clone() },
+                (None, None, _) if host.not_worth => KeptReason::NotWorth,
                 (None, None, Some(&Blocked::By(item))) if model.items[item as usize].from.is_none() => {
                     KeptReason::Waiting { pod: pod(item) }
                 }
@@ -278,7 +310,7 @@ impl Plan {
 /// Keeps the better of two plans; of equals the first.
 fn better(best: &mut Option<Plan>, next: Option<Plan>) {
     let Some(next) = next else { return };
-    let merit = |plan: &Plan| (plan.gone.len(), plan.money, std::cmp::Reverse(plan.moves.len()));
+    let merit = |plan: &Plan| (plan.value, plan.money, std::cmp::Reverse(plan.moves.len()));
     if best.as_ref().is_none_or(|best| merit(&next) > merit(best)) {
         *best = Some(next);
     }

@@ -143,6 +143,8 @@ pub(super) struct Host {
     pub items: Vec<ItemId>,
     /// A pod that must stay, the first by name, and why.
     pub pinned: Option<(PodId, Pinned)>,
+    /// Emptying it is not worth it: it stays.
+    pub not_worth: bool,
     /// What its movable pods take in sum, by resource: the bound needs the room without them.
     pub movable: Room,
     /// Index of its pool.
@@ -152,7 +154,7 @@ pub(super) struct Host {
 impl Host {
     /// It stays whatever is moved.
     pub fn stays(&self, fleet: &Fleet) -> bool {
-        self.pinned.is_some() || fleet.nodes[self.node.index()].keep.is_some()
+        self.pinned.is_some() || self.not_worth || fleet.nodes[self.node.index()].keep.is_some()
     }
 }
 
@@ -198,6 +200,11 @@ pub(super) fn is_gpu_node(node: &Node) -> bool {
 impl<'a> Model<'a> {
     /// Reads the problem off the fleet.
     pub fn new(fleet: &'a Fleet, rules: Rules) -> Self {
+        Self::with(fleet, rules, &vec![false; fleet.nodes.len()])
+    }
+
+    /// The same, where by `not_worth` (in the order of the fleet's nodes) some nodes stay because emptying them is not worth it.
+    pub fn with(fleet: &'a Fleet, rules: Rules, not_worth: &[bool]) -> Self {
         let (order, place) = hosts_by_name(fleet);
         let resources = resources(fleet);
         let mut pods_at: Vec<Vec<PodId>> = vec![Vec::new(); fleet.nodes.len()];
@@ -233,7 +240,7 @@ impl<'a> Model<'a> {
             })
             .collect();
 
-        let (classes, class_of) = classes(fleet, &order, &pins, &topology);
+        let (classes, class_of) = classes(fleet, &order, &pins, not_worth, &topology);
         let pools = pools(fleet);
         let mut hosts: Vec<Host> = order
             .iter()
@@ -247,6 +254,7 @@ impl<'a> Model<'a> {
                     room: room(node, &resources),
                     items: Vec::new(),
                     pinned: pins[rank].clone(),
+                    not_worth: not_worth[id.index()],
                     movable: Room::default(),
                     pool: pools[&node.pool],
                 }

@@ -1,47 +1,52 @@
 //! Which pods may be evicted and which must stay, and why.
 
-use super::{Pinned, Rules, kinds::whole_devices, topology::without_pod_keys};
+use super::{Pinned, Rules, kinds::whole_devices, plan::CHECKPOINT_PREFIX, topology::without_pod_keys};
 use crate::class;
 use plimsoll_fleet::{
-    Class, Fleet, Name, PodId, Shape, ShapeId, Workload, WorkloadId, fleet::Budget, holding::held_on, pod::Phase, selector::Labels,
+    Class, Fleet, PodId, Shape, ShapeId, Workload, WorkloadId,
+    fleet::Budget,
+    holding::held_on,
+    pod::Phase,
+    selector::{Labels, Selector},
 };
-use std::collections::HashMap;
-
-/// An annotation with this prefix says that the work can go on where it was.
-const CHECKPOINT_PREFIX: &str = "plimsoll.dev/checkpoint";
+use std::collections::{HashMap, HashSet};
 
 /// Knows of every pod whether an eviction may move it.
 #[derive(Debug)]
 pub(super) struct Movable<'a> {
     fleet: &'a Fleet,
     rules: Rules,
-    blocked: HashMap<(&'a str, ShapeId), Name>,
+    blocked: HashMap<(&'a str, ShapeId), Pinned>,
     /// Would an eviction lose the work of such pods of a workload? There are few answers, and each takes many words to compare.
     losing: HashMap<(WorkloadId, ShapeId), bool>,
 }
 
 impl<'a> Movable<'a> {
     pub fn new(fleet: &'a Fleet, rules: Rules) -> Self {
-        let mut exhausted: HashMap<&str, Vec<Budget>> = HashMap::new();
-        for budget in fleet.budgets.iter().filter(|budget| budget.allowed == 0) {
-            let selector = without_pod_keys(&budget.selector);
-            exhausted.entry(&*budget.namespace).or_default().push(Budget { selector, ..budget.clone() });
+        // As they stand, and without what shapes cannot answer: that covers more.
+        let mut budgets: HashMap<&str, Vec<(&Budget, Selector)>> = HashMap::new();
+        for budget in &fleet.budgets {
+            budgets.entry(&*budget.namespace).or_default().push((budget, without_pod_keys(&budget.selector)));
         }
-        for budgets in exhausted.values_mut() {
-            budgets.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        for budgets in budgets.values_mut() {
+            budgets.sort_unstable_by(|a, b| a.0.name.cmp(&b.0.name));
         }
         let mut blocked = HashMap::new();
-        if !exhausted.is_empty() {
-            let mut seen: HashMap<(&str, ShapeId), bool> = HashMap::new();
+        if !budgets.is_empty() {
+            let mut seen: HashSet<(&str, ShapeId)> = HashSet::new();
             for pod in fleet.pods.iter().filter(|pod| pod.holds()) {
                 let family = (&*pod.namespace, pod.shape);
-                let Some(budgets) = exhausted.get(family.0) else { continue };
-                if seen.insert(family, true).is_some() {
+                let Some(budgets) = budgets.get(family.0) else { continue };
+                if !seen.insert(family) {
                     continue;
                 }
                 let labels = &fleet.shape(pod).labels;
-                if let Some(budget) = budgets.iter().find(|budget| budget.selector.selects(labels)) {
-                    blocked.insert(family, budget.name.clone());
+                let exhausted = budgets.iter().find(|(budget, selector)| budget.allowed == 0 && selector.selects(labels));
+                let mut covering = budgets.iter().filter(|(budget, _)| budget.selector.selects(labels));
+                if let Some((budget, _)) = exhausted {
+                    blocked.insert(family, Pinned::Budget(budget.name.clone()));
+                } else if let (Some((first, _)), Some(_)) = (covering.next(), covering.next()) {
+                    blocked.insert(family, Pinned::Budgets(first.name.clone()));
                 }
             }
         }
@@ -57,8 +62,8 @@ impl<'a> Movable<'a> {
         if let Some(why) = &pod.keep {
             return Some(Pinned::Annotated(why.clone()));
         }
-        if let Some(budget) = self.blocked.get(&(&*pod.namespace, pod.shape)) {
-            return Some(Pinned::Budget(budget.clone()));
+        if let Some(why) = self.blocked.get(&(&*pod.namespace, pod.shape)) {
+            return Some(why.clone());
         }
         let mut loses = || *self.losing.entry((owner_id, pod.shape)).or_insert_with(|| loses_work(shape, owner));
         if !self.rules.move_training && pod.phase != Phase::Pending && loses() {

@@ -15,7 +15,7 @@ const MIG: &str = "nvidia.com/mig-1g.10gb";
 const ZONE: &str = "topology.kubernetes.io/zone";
 const HOST: &str = "kubernetes.io/hostname";
 
-fn node(name: &str, gpus: u32, cpu: u64) -> Node {
+pub(super) fn node(name: &str, gpus: u32, cpu: u64) -> Node {
     Node {
         name: name.into(),
         labels: [(HOST, name), (ZONE, "z1"), ("model", "a")].map(|(key, value)| (key.into(), value.into())).into(),
@@ -29,7 +29,7 @@ fn node(name: &str, gpus: u32, cpu: u64) -> Node {
     }
 }
 
-fn shape(gpus: u32, cpu: u64) -> Shape {
+pub(super) fn shape(gpus: u32, cpu: u64) -> Shape {
     Shape {
         labels: [("app".into(), format!("g{gpus}c{cpu}").as_str().into())].into(),
         cpu: MilliCpu(cpu * 1000),
@@ -40,7 +40,7 @@ fn shape(gpus: u32, cpu: u64) -> Shape {
 }
 
 /// The pods are (shape, node), all of one Deployment that is workload 0.
-fn fleet(nodes: Vec<Node>, shapes: Vec<Shape>, pods: &[(u32, Option<u32>)]) -> Fleet {
+pub(super) fn fleet(nodes: Vec<Node>, shapes: Vec<Shape>, pods: &[(u32, Option<u32>)]) -> Fleet {
     let pods = pods.iter().enumerate().map(|(index, &(shape, node))| Pod {
         namespace: "ml".into(),
         name: format!("p{index:03}").as_str().into(),
@@ -72,7 +72,7 @@ fn counts(packing: &Packing) -> (u32, u32, u32) {
     (packing.nodes_now, packing.nodes_needed, packing.lower_bound)
 }
 
-fn three() -> Vec<Node> {
+pub(super) fn three() -> Vec<Node> {
     vec![node("n0", 8, 64), node("n1", 8, 64), node("n2", 8, 64)]
 }
 
@@ -157,7 +157,7 @@ fn a_pod_without_accelerators_leaves_for_a_node_without_them() {
     assert_eq!(packing.moves, [Move { pod: PodId(0), from: NodeId(1), to: NodeId(0) }]);
 }
 
-fn like(app: &str) -> Selector {
+pub(super) fn like(app: &str) -> Selector {
     Selector(vec![Requirement { key: "app".into(), operator: Operator::In, values: vec![app.into()] }])
 }
 
@@ -252,7 +252,7 @@ fn optimum(fleet: &Fleet, packing: &Packing) -> u32 {
         let mut to_place: Vec<usize> = packing.reserved.iter().map(|reserved| reserved.pod.index()).collect();
         for (id, pod) in fleet.pods() {
             let on_gpu = place[id.index()].is_some_and(|node| gpu.contains(&node));
-            if on_gpu && !pod.of_node && !pod.deleting && verify::may_move(fleet, packing, id).is_ok() {
+            if on_gpu && !pod.of_node && !pod.deleting && verify::may_move(fleet, packing.rules, id).is_ok() {
                 to_place.push(id.index());
             }
         }
@@ -353,7 +353,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn any_fleet()(nodes in prop::collection::vec(any_node(), 1..5), shapes in prop::collection::vec(any_shape(), 1..4))
+    pub(super) fn any_fleet()(nodes in prop::collection::vec(any_node(), 1..5), shapes in prop::collection::vec(any_shape(), 1..4))
                   (pods in prop::collection::vec((0..shapes.len() as u32, 0..nodes.len() as u32 + 1, 0..100), 0..7),
                    nodes in Just(nodes), shapes in Just(shapes)) -> Fleet {
         let mut nodes = nodes;

@@ -1,6 +1,6 @@
 //! Checks a plan against the fleet, move by move. It shares no code with the planner, so that a mistake there is seen here.
 
-use super::{Move, Packing};
+use super::{Move, Packing, Rules};
 use crate::class;
 use plimsoll_fleet::{
     Class, Fleet, Name, Node, NodeId, Pod, PodId, Shape,
@@ -71,7 +71,7 @@ pub fn verify(fleet: &Fleet, packing: &Packing) -> Result<(), Violation> {
     let mut replay = Replay::new(fleet);
     let terms = Terms::new(fleet);
     for &Move { pod, from, to } in &packing.moves {
-        may_move(fleet, packing, pod)?;
+        may_move(fleet, packing.rules, pod)?;
         let refuse = |why| Err(Violation::MayNotMove { pod: name(fleet, pod), why });
         if replay.place[pod.index()] != Some(from) || from == to {
             return refuse("it is not where the move begins");
@@ -125,12 +125,12 @@ fn counts(fleet: &Fleet, packing: &Packing) -> Result<(), Violation> {
     Err(Violation::Count { now, gone: gone.len() as u32, needed: packing.nodes_needed, bound: packing.lower_bound })
 }
 
-fn name(fleet: &Fleet, pod: PodId) -> String {
+pub(super) fn name(fleet: &Fleet, pod: PodId) -> String {
     let pod = &fleet.pods[pod.index()];
     format!("{}/{}", pod.namespace, pod.name)
 }
 
-pub(super) fn may_move(fleet: &Fleet, packing: &Packing, id: PodId) -> Result<(), Violation> {
+pub(super) fn may_move(fleet: &Fleet, rules: Rules, id: PodId) -> Result<(), Violation> {
     let pod = &fleet.pods[id.index()];
     let shape = fleet.shape(pod);
     let refuse = |why| Err(Violation::MayNotMove { pod: name(fleet, id), why });
@@ -144,8 +144,11 @@ pub(super) fn may_move(fleet: &Fleet, packing: &Packing, id: PodId) -> Result<()
         return refuse("an annotation or its storage forbids it");
     }
     let covers = |selector: &Selector| selector.selects(&shape.labels);
-    if fleet.budgets.iter().any(|budget| budget.allowed == 0 && budget.namespace == pod.namespace && covers(&budget.selector)) {
-        return refuse("a disruption budget allows no eviction");
+    let mut budgets = fleet.budgets.iter().filter(|budget| budget.namespace == pod.namespace && covers(&budget.selector));
+    match (budgets.next(), budgets.next()) {
+        (Some(budget), None) if budget.allowed == 0 => return refuse("a disruption budget allows no eviction"),
+        (Some(_), Some(_)) => return refuse("several disruption budgets cover it"),
+        _ => {}
     }
     if !spreads_hold(fleet, pod, shape) {
         return refuse("its spread does not hold today, so it may not be let in again where it was");
@@ -157,7 +160,7 @@ pub(super) fn may_move(fleet: &Fleet, packing: &Packing, id: PodId) -> Result<()
         .iter()
         .chain(&owner.annotations)
         .any(|(key, value)| key.starts_with("plimsoll.dev/checkpoint") && &**value != "false");
-    if run && pod.phase != Phase::Pending && !saved && !packing.rules.move_training {
+    if run && pod.phase != Phase::Pending && !saved && !rules.move_training {
         return refuse("it would lose its work");
     }
     Ok(())
@@ -238,14 +241,14 @@ fn namespaces<'f>(term: &'f Affinity, own: &'f Name) -> impl Iterator<Item = &'f
 }
 
 /// Where everything is, while the moves are gone through.
-struct Replay<'f> {
+pub(super) struct Replay<'f> {
     fleet: &'f Fleet,
-    place: Vec<Option<NodeId>>,
-    pods: Vec<Vec<PodId>>,
+    pub(super) place: Vec<Option<NodeId>>,
+    pub(super) pods: Vec<Vec<PodId>>,
 }
 
 impl<'f> Replay<'f> {
-    fn new(fleet: &'f Fleet) -> Self {
+    pub(super) fn new(fleet: &'f Fleet) -> Self {
         let mut place = vec![None; fleet.pods.len()];
         let mut pods = vec![Vec::new(); fleet.nodes.len()];
         for (id, pod) in fleet.pods().filter(|(_, pod)| pod.holds()) {
@@ -257,18 +260,18 @@ impl<'f> Replay<'f> {
         Self { fleet, place, pods }
     }
 
-    fn put(&mut self, pod: PodId, node: NodeId) {
+    pub(super) fn put(&mut self, pod: PodId, node: NodeId) {
         self.place[pod.index()] = Some(node);
         self.pods[node.index()].push(pod);
     }
 
-    fn take_off(&mut self, pod: PodId, node: NodeId) {
+    pub(super) fn take_off(&mut self, pod: PodId, node: NodeId) {
         self.place[pod.index()] = None;
         self.pods[node.index()].retain(|other| *other != pod);
     }
 
     /// Would the scheduler put the pod on the node as things are?
-    fn fits(&self, id: PodId, on: NodeId) -> Result<(), Violation> {
+    pub(super) fn fits(&self, id: PodId, on: NodeId) -> Result<(), Violation> {
         let node = &self.fleet.nodes[on.index()];
         let pod = &self.fleet.pods[id.index()];
         let shape = self.fleet.shape(pod);
