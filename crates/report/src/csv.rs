@@ -28,11 +28,14 @@ const HEADER: [&str; 19] = [
 /// All findings, in the audit's order.
 #[must_use]
 pub fn findings(audit: &Audit, comparison: Option<&Comparison>) -> String {
+    written(HEADER, audit.findings.iter().map(|finding| record(finding, &audit.money.currency, comparison)))
+}
+
+/// A header and its records as text.
+pub(crate) fn written<const N: usize>(header: [&str; N], records: impl Iterator<Item = [String; N]>) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let written = writer.write_record(HEADER).and_then(|()| {
-        audit.findings.iter().try_for_each(|finding| writer.write_record(record(finding, &audit.money.currency, comparison)))
-    });
-    written.expect("every record has as many fields as the header, and memory takes them all");
+    let written = writer.write_record(header).and_then(|()| records.map(|record| writer.write_record(record)).collect());
+    let () = written.expect("every record has as many fields as the header, and memory takes them all");
     let bytes = writer.into_inner().expect("memory takes all that is flushed");
     String::from_utf8(bytes).expect("text goes in, so text comes out")
 }
@@ -64,7 +67,7 @@ fn record(finding: &Finding, currency: &str, comparison: Option<&Comparison>) ->
 }
 
 /// A text that no spreadsheet takes for a formula (OWASP, "CSV Injection": a leading `=`, `+`, `-`, `@`, tab or return).
-fn text(text: &str) -> String {
+pub(crate) fn text(text: &str) -> String {
     let start = text.trim_start_matches([' ', '"', '\'']).chars().next();
     let formula = start.is_some_and(|c| matches!(c, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠'));
     if formula { format!("'{text}") } else { text.to_owned() }

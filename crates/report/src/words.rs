@@ -107,6 +107,21 @@ pub fn duration(length: Seconds) -> String {
     }
 }
 
+/// A length of time for a column: `45 s`, `9.5 min`, `34 h`, `2.1 d`.
+#[must_use]
+pub fn brief(seconds: f64) -> String {
+    if !seconds.is_finite() {
+        return UNKNOWN.to_owned();
+    }
+    let (length, unit) = match seconds.abs() {
+        length if length < 59.5 => return if length > 0.0 && length < 0.5 { "<1 s".to_owned() } else { format!("{seconds:.0} s") },
+        length if length < 3_570.0 => (seconds / 60.0, "min"),
+        length if length < 171_000.0 => (seconds / 3_600.0, "h"),
+        _ => (seconds / 86_400.0, "d"),
+    };
+    if length.abs() < 9.95 { format!("{length:.1} {unit}") } else { format!("{} {unit}", count(length.round() as i128)) }
+}
+
 fn in_utc(moment: Timestamp) -> jiff::Timestamp {
     let (least, most) = (jiff::Timestamp::MIN, jiff::Timestamp::MAX);
     jiff::Timestamp::from_second(moment.0).unwrap_or(if moment.0 < 0 { least } else { most })
@@ -128,6 +143,24 @@ pub fn day(moment: Timestamp) -> String {
 #[must_use]
 pub fn axis_day(moment: Timestamp) -> String {
     in_utc(moment).strftime("%-d %b").to_string()
+}
+
+/// A moment's hour, short, for an axis: `06:00`.
+#[must_use]
+pub fn axis_hour(moment: Timestamp) -> String {
+    in_utc(moment).strftime("%H:%M").to_string()
+}
+
+/// A moment's month, short, for an axis: `Nov 2026`.
+#[must_use]
+pub fn axis_month(moment: Timestamp) -> String {
+    in_utc(moment).strftime("%b %Y").to_string()
+}
+
+/// A moment as RFC 3339 has it; none: it is none.
+#[must_use]
+pub fn from_rfc3339(text: &str) -> Option<Timestamp> {
+    text.parse::<jiff::Timestamp>().ok().map(|moment| Timestamp(moment.as_second()))
 }
 
 /// A moment for machines (RFC 3339): `2026-11-23T14:00:00Z`.
@@ -250,6 +283,13 @@ mod tests {
         assert_eq!(duration(Seconds(600)), "10 min");
         assert_eq!(rfc3339(Timestamp(1_795_392_000)), "2026-11-23T00:00:00Z");
         assert_eq!(moment(Timestamp(i64::MAX)), moment(Timestamp(i64::MAX - 1)));
+    }
+
+    #[test]
+    fn brief_lengths_have_two_digits_and_one_unit() {
+        let written = [0.0, 0.2, 45.0, 59.6, 570.0, 3_600.0, 122_400.0, 180_000.0, 1e9].map(brief);
+        assert_eq!(written, ["0 s", "<1 s", "45 s", "1.0 min", "9.5 min", "1.0 h", "34 h", "2.1 d", "11,574 d"]);
+        assert_eq!(brief(f64::NAN), UNKNOWN);
     }
 
     #[test]

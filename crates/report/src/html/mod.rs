@@ -13,7 +13,7 @@
 mod bars;
 mod findings;
 mod grid;
-mod parts;
+pub(crate) mod parts;
 mod scatter;
 mod summary;
 mod tabs;
@@ -22,6 +22,9 @@ mod time;
 use crate::words;
 use maud::{DOCTYPE, PreEscaped, html};
 use plimsoll_decide::audit::{Audit, baseline::Comparison};
+
+/// The style of every page.
+pub(crate) const STYLE: &str = include_str!("style.css");
 
 /// Nothing may be fetched; the page's own style and script are inline.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; form-action 'none'; base-uri 'none'";
@@ -39,7 +42,7 @@ pub fn page(audit: &Audit, comparison: Option<&Comparison>) -> String {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="generator" content="Plimsoll";
                 title { (title) }
-                style { (PreEscaped(include_str!("style.css"))) }
+                style { (PreEscaped(STYLE)) }
             }
             body {
                 main {

@@ -1,7 +1,10 @@
 //! Compute against memory: a mark a workload, its area by GPUs, its shape and colour by class.
 
-use super::parts::{figures, px};
-use crate::words::{self, clean};
+use super::parts::figures;
+use crate::{
+    chart::{mark as outline, px},
+    words::{self, clean},
+};
 use maud::{Markup, html};
 use plimsoll_decide::audit::{Audit, picture::Point};
 use plimsoll_fleet::Class;
@@ -103,25 +106,10 @@ fn class(point: &Point) -> &'static str {
     point.class.map_or("class unknown", Class::name)
 }
 
-/// A circle, square, diamond, triangle or cross of the same area.
+/// Each class has its own shape, too.
 fn shape(class: Option<Class>, x: f64, y: f64, r: f64) -> String {
-    let polygon = |points: &[(f64, f64)]| {
-        let corners: Vec<String> = points.iter().map(|(dx, dy)| format!("{} {}", px(x + dx * r), px(y + dy * r))).collect();
-        format!("M{}Z", corners.join("L"))
-    };
-    match class {
-        Some(Class::Online) => {
-            let (left, right, r) = (px(x - r), px(x + r), px(r));
-            format!("M{left} {0}A{r} {r} 0 1 1 {right} {0}A{r} {r} 0 1 1 {left} {0}Z", px(y))
-        }
-        Some(Class::Batch) => polygon(&[(-0.886, -0.886), (0.886, -0.886), (0.886, 0.886), (-0.886, 0.886)]),
-        Some(Class::Training) => polygon(&[(0.0, -1.253), (1.253, 0.0), (0.0, 1.253), (-1.253, 0.0)]),
-        Some(Class::Dev) => polygon(&[(0.0, -1.555), (1.347, 0.778), (-1.347, 0.778)]),
-        None => {
-            let (a, b) = (0.396, 1.189);
-            polygon(&[(-a, -b), (a, -b), (a, -a), (b, -a), (b, a), (a, a), (a, b), (-a, b), (-a, a), (-b, a), (-b, -a), (-a, -a)])
-        }
-    }
+    let place = CLASSES.iter().position(|known| known.0 == class).unwrap_or(CLASSES.len() - 1);
+    outline(place, x, y, r)
 }
 
 fn table(points: &[&Point]) -> Markup {

@@ -1,7 +1,10 @@
 //! Use over time, and by hour of the week.
 
-use super::parts::{figures, px, ticks};
-use crate::words;
+use super::parts::figures;
+use crate::{
+    chart::{px, ticks},
+    words,
+};
 use maud::{Markup, html};
 use plimsoll_decide::audit::Audit;
 use plimsoll_fleet::evidence::Hour;

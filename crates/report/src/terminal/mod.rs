@@ -6,7 +6,7 @@
 
 mod findings;
 mod funnel;
-mod paper;
+pub(crate) mod paper;
 mod view;
 
 use crate::{
@@ -20,9 +20,9 @@ use plimsoll_decide::audit::{Audit, baseline::Comparison, blind::BlindSpot, mone
 /// The width unless told otherwise.
 pub const WIDTH: usize = 100;
 /// Narrower than this nothing is readable: the table is drawn this wide.
-const LEAST_WIDTH: usize = 80;
+pub(crate) const LEAST_WIDTH: usize = 80;
 /// Lines longer than this are not readable either.
-const MOST_WIDTH: usize = 160;
+pub(crate) const MOST_WIDTH: usize = 160;
 
 /// How the table is drawn.
 #[derive(Debug, Clone)]

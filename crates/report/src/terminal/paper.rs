@@ -5,7 +5,7 @@ use anstyle::{AnsiColor, Style};
 
 /// A style by what it means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ink {
+pub(crate) enum Ink {
     Plain,
     Strong,
     Quiet,
@@ -29,22 +29,22 @@ impl Ink {
 }
 
 /// A piece of a line.
-pub(super) type Piece = (Ink, String);
+pub(crate) type Piece = (Ink, String);
 
 /// What is written so far.
 #[derive(Debug)]
-pub(super) struct Paper {
+pub(crate) struct Paper {
     out: String,
-    pub(super) width: usize,
+    pub(crate) width: usize,
     colour: bool,
 }
 
 impl Paper {
-    pub(super) fn new(width: usize, colour: bool) -> Self {
+    pub(crate) fn new(width: usize, colour: bool) -> Self {
         Self { out: String::new(), width, colour }
     }
 
-    pub(super) fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         self.out
     }
 
@@ -58,7 +58,7 @@ impl Paper {
     }
 
     /// A line of pieces. Nothing trails.
-    pub(super) fn line(&mut self, pieces: impl IntoIterator<Item = Piece>) {
+    pub(crate) fn line(&mut self, pieces: impl IntoIterator<Item = Piece>) {
         let mut pieces: Vec<Piece> = pieces.into_iter().collect();
         while let Some((_, last)) = pieces.last_mut() {
             last.truncate(last.trim_end().len());
@@ -72,25 +72,25 @@ impl Paper {
     }
 
     /// An empty line.
-    pub(super) fn gap(&mut self) {
+    pub(crate) fn gap(&mut self) {
         self.out.push('\n');
     }
 
     /// A section's name.
-    pub(super) fn heading(&mut self, text: &str) {
+    pub(crate) fn heading(&mut self, text: &str) {
         self.gap();
         self.line([(Ink::Strong, text.to_owned())]);
     }
 
     /// Text, broken to fit, indented.
-    pub(super) fn text(&mut self, indent: usize, ink: Ink, text: &str) {
+    pub(crate) fn text(&mut self, indent: usize, ink: Ink, text: &str) {
         for line in words::wrap(text, self.width - indent) {
             self.line([(Ink::Plain, " ".repeat(indent)), (ink, line)]);
         }
     }
 
     /// Text that hangs from `head`: its further lines are indented by the head's width.
-    pub(super) fn hung(&mut self, head: &[Piece], ink: Ink, text: &str) {
+    pub(crate) fn hung(&mut self, head: &[Piece], ink: Ink, text: &str) {
         let indent = head.iter().map(|piece| piece.1.chars().count()).sum::<usize>();
         let mut lines = words::wrap(text, self.width.saturating_sub(indent)).into_iter();
         self.line(head.iter().cloned().chain(lines.next().map(|first| (ink, first))));
@@ -100,7 +100,7 @@ impl Paper {
     }
 
     /// A command or patch as it is to be typed: its lines are kept, never broken, and at most `lines_max` shown.
-    pub(super) fn code(&mut self, indent: usize, code: &str, lines_max: usize) {
+    pub(crate) fn code(&mut self, indent: usize, code: &str, lines_max: usize) {
         let lines: Vec<&str> = code.trim_end().lines().collect();
         for line in lines.iter().take(lines_max) {
             self.line([(Ink::Plain, " ".repeat(indent)), (Ink::Name, words::clean(line))]);
@@ -112,7 +112,7 @@ impl Paper {
 }
 
 /// A bar of `cells` characters for a `part` of `whole`, in eighths of a character.
-pub(super) fn bar(part: f64, whole: f64, cells: usize) -> String {
+pub(crate) fn bar(part: f64, whole: f64, cells: usize) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
     let share = if whole > 0.0 { (part / whole).clamp(0.0, 1.0) } else { 0.0 };
     let mut eighths = (share * cells as f64 * 8.0).round() as usize;

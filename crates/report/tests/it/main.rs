@@ -5,4 +5,6 @@ mod document;
 mod example;
 mod forms;
 mod page;
+mod rehearsal;
+mod rehearsed;
 mod sample;

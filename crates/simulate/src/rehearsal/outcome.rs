@@ -2,10 +2,11 @@
 //!
 //! Everything is a plain value in base units, so that whoever draws or writes it computes nothing.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The result of a rehearsal: the same fleet and the same work under one or several policies.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Rehearsal {
     /// What was rehearsed, as its file or the command line calls it.
     pub name: String,
@@ -26,7 +27,7 @@ pub struct Rehearsal {
 }
 
 /// One run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Run {
     /// The placement policy.
     pub policy: String,
@@ -49,7 +50,7 @@ pub struct Run {
 }
 
 /// The figures of a run.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Figures {
     /// Jobs that came.
     pub jobs: u64,
@@ -98,7 +99,7 @@ pub struct Figures {
 }
 
 /// How a figure spreads over jobs. All zero where there is no job.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Spread {
     /// Jobs counted.
     pub count: u64,
@@ -117,7 +118,7 @@ pub struct Spread {
 }
 
 /// Jobs of one size.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Size {
     /// In words: `part of a GPU`, `1 GPU`, `2-4 GPUs`, `5-8 GPUs`, `more than 8 GPUs`, `no GPU`.
     pub size: String,
@@ -128,7 +129,7 @@ pub struct Size {
 }
 
 /// A stretch of time. Figures are means over it, in GPUs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Moment {
     /// Its beginning, seconds from the first moment.
     pub at: u64,
@@ -147,7 +148,7 @@ pub struct Moment {
 }
 
 /// Asked for and allocated, in percent of the GPUs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Filling {
     /// Asked for so far, of all that came.
     pub arrived: f64,
@@ -156,7 +157,7 @@ pub struct Filling {
 }
 
 /// The GPU nodes at one moment.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Grid {
     /// Seconds from the first moment.
     pub at: u64,
@@ -165,7 +166,7 @@ pub struct Grid {
 }
 
 /// A node.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct GridNode {
     /// Its name.
     pub name: String,
@@ -180,7 +181,7 @@ pub struct GridNode {
 }
 
 /// Jobs that fit nowhere.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Refusal {
     /// Why, naming what is asked and the most that there is.
     pub why: String,

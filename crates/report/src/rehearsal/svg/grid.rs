@@ -1,0 +1,285 @@
+//! The nodes when most was allocated: a cell a GPU, a row a node, pool by pool, a panel a run. Cells shrink as nodes grow many; past
+//! tens of thousands of GPUs a cell stands for several alike.
+
+use super::{
+    pen::Pen,
+    picture::{Figures, Key, Panel, Picture, WIDTH, text_width},
+};
+use crate::{
+    chart::px,
+    rehearsal::names::Names,
+    words::{self, clean},
+};
+use maud::{Markup, html};
+use plimsoll_simulate::rehearsal::{GridNode, Rehearsal};
+use std::collections::BTreeMap;
+
+/// Panels drawn.
+const PANELS: usize = 4;
+/// Cells of all panels: a picture of some 200 KB.
+const CELLS: usize = 26_000;
+/// Nodes of all panels that say their figures on hover, each; more, and their pool does.
+const TOLD: usize = 700;
+/// Pools drawn apart; the others are one.
+const POOLS: usize = 40;
+/// GPUs side by side; more of a node begin a new row.
+const ROW: usize = 8;
+const LEFT: f64 = 12.0;
+const ROOM: f64 = WIDTH - 2.0 * LEFT;
+/// A panel should not be higher than this.
+const HEIGHT: f64 = 420.0;
+/// A pool's name above it.
+const HEAD: f64 = 20.0;
+
+/// What a cell can say. The index is the colour.
+const STATES: [&str; 6] = [
+    "allocated whole",
+    "half or more allocated",
+    "less than half allocated",
+    "partly allocated, the rest of little use",
+    "free, of little use to the expected mix",
+    "free",
+];
+const AREAS: [&str; STATES.len()] = ["key g0", "key g1", "key g2", "key g3", "key g4", "key g5"];
+
+/// The states of a node's GPUs. What is free counts as of little use where the mix cannot use half of it or more.
+fn states(node: &GridNode) -> Vec<usize> {
+    let free: u64 = node.gpus.iter().map(|&held| 1_000 - u64::from(held.min(1_000))).sum();
+    let lost = node.fragmented > 0 && u64::from(node.fragmented) * 2 >= free;
+    let state = |&held: &u16| match (held, lost) {
+        (1_000.., _) => 0,
+        (0, false) => 5,
+        (0, true) => 4,
+        (_, true) => 3,
+        (500.., false) => 1,
+        (_, false) => 2,
+    };
+    node.gpus.iter().map(state).collect()
+}
+
+/// A row of cells that belong together.
+struct Node {
+    states: Vec<usize>,
+    says: String,
+}
+
+struct Pool {
+    name: String,
+    nodes: Vec<Node>,
+    /// GPUs by state.
+    counts: [u64; STATES.len()],
+}
+
+impl Pool {
+    /// Most cells of a node.
+    fn most(&self) -> usize {
+        self.nodes.iter().map(|node| node.states.len()).max().unwrap_or(0).max(1)
+    }
+}
+
+/// The pools of a grid. `each` GPUs share a cell.
+fn pools(nodes: &[GridNode], each: usize) -> Vec<Pool> {
+    let mut by: BTreeMap<(&str, &str), Vec<&GridNode>> = BTreeMap::new();
+    for node in nodes.iter().filter(|node| !node.gpus.is_empty()) {
+        by.entry((&node.pool, &node.model)).or_default().push(node);
+    }
+    let mut order: Vec<_> = by.iter().map(|(key, nodes)| (std::cmp::Reverse(nodes.len()), *key)).collect();
+    order.sort_unstable();
+    let small: Vec<(&str, &str)> = order.into_iter().skip(POOLS).map(|pool| pool.1).collect();
+    let mut rest: Vec<&GridNode> = small.iter().filter_map(|key| by.remove(key)).flatten().collect();
+    let mut pools: Vec<Pool> = by.into_iter().map(|((pool, model), nodes)| gather(title(pool, model), &nodes, each)).collect();
+    if !rest.is_empty() {
+        rest.sort_by(|a, b| a.name.cmp(&b.name));
+        pools.push(gather(words::plural(small.len() as u64, "smaller pool"), &rest, each));
+    }
+    pools
+}
+
+fn title(pool: &str, model: &str) -> String {
+    let short = |text: &str| words::shorten(&clean(text), 40);
+    match (short(pool), short(model)) {
+        (pool, model) if pool.is_empty() && model.is_empty() => "no pool".to_owned(),
+        (pool, model) if pool.is_empty() => model,
+        (pool, model) if model.is_empty() => pool,
+        (pool, model) => format!("{pool} ({model})"),
+    }
+}
+
+fn gather(name: String, nodes: &[&GridNode], each: usize) -> Pool {
+    let mut counts = [0; STATES.len()];
+    let all: Vec<Vec<usize>> = nodes.iter().map(|node| states(node)).collect();
+    all.iter().flatten().for_each(|&state| counts[state] += 1);
+    let name = format!("{name}, {}", words::plural(nodes.len() as u64, "node"));
+    let nodes = if each > 1 {
+        // Alike cells beside each other: among tens of thousands the pattern tells, not the node.
+        let mut cells: Vec<usize> = all.into_iter().flatten().collect();
+        cells.sort_unstable();
+        let cells: Vec<usize> = cells.chunks(each).map(|alike| alike[alike.len() / 2]).collect();
+        cells.chunks(ROW).map(|states| Node { states: states.to_vec(), says: String::new() }).collect()
+    } else {
+        nodes.iter().zip(all).map(|(node, states)| Node { says: says(node), states }).collect()
+    };
+    Pool { name, nodes, counts }
+}
+
+fn says(node: &GridNode) -> String {
+    let held: u64 = node.gpus.iter().map(|&held| u64::from(held)).sum();
+    let lost =
+        if node.fragmented > 0 { format!(", {} of little use", words::gpus(f64::from(node.fragmented) / 1_000.0)) } else { String::new() };
+    format!(
+        "{}: {} of {} GPUs allocated{lost}",
+        words::shorten(&clean(&node.name), 60),
+        words::gpus(held as f64 / 1_000.0),
+        node.gpus.len()
+    )
+}
+
+fn counted(pool: &Pool) -> String {
+    let parts: Vec<String> = pool
+        .counts
+        .iter()
+        .zip(STATES)
+        .filter(|(count, _)| **count > 0)
+        .map(|(count, state)| format!("{} {state}", words::count(*count)))
+        .collect();
+    format!("{}: {}", pool.name, parts.join("; "))
+}
+
+/// Where a pool stands, and how its nodes do.
+struct Place {
+    x: f64,
+    y: f64,
+    columns: usize,
+    /// From one node to the next.
+    node: (f64, f64),
+}
+
+/// The pools on shelves, for a distance of `pitch` from cell to cell; and the height that they take.
+fn layout(pools: &[Pool], pitch: f64) -> (Vec<Place>, f64) {
+    const BETWEEN: f64 = 22.0;
+    let (mut x, mut y, mut shelf) = (0.0, 0.0, 0.0);
+    let mut places = Vec::new();
+    for pool in pools {
+        let (wide, high) = (pool.most().min(ROW), pool.most().div_ceil(ROW));
+        let node = (wide as f64 * pitch + pitch * 0.8, high as f64 * pitch + if high > 1 { pitch * 0.6 } else { 0.0 });
+        let columns = ((ROOM / node.0).floor() as usize).clamp(1, pool.nodes.len().max(1));
+        let rows = pool.nodes.len().div_ceil(columns);
+        let width = (columns as f64 * node.0).max(text_width(&pool.name, 13.0)).min(ROOM);
+        if x > 0.0 && x + width > ROOM {
+            (x, y) = (0.0, y + shelf + 10.0);
+            shelf = 0.0;
+        }
+        places.push(Place { x: LEFT + x, y, columns, node });
+        x += width + BETWEEN;
+        shelf = f64::max(shelf, HEAD + rows as f64 * node.1);
+    }
+    (places, y + shelf)
+}
+
+pub(super) fn picture(rehearsal: &Rehearsal, names: &Names) -> Option<Picture> {
+    let has = |run: &usize| rehearsal.runs[*run].grid.nodes.iter().any(|node| !node.gpus.is_empty());
+    let drawn: Vec<usize> = names.drawn(PANELS).into_iter().take(PANELS).filter(has).collect();
+    if drawn.is_empty() {
+        return None;
+    }
+    let nodes = || drawn.iter().flat_map(|&run| &rehearsal.runs[run].grid.nodes);
+    let each = nodes().map(|node| node.gpus.len()).sum::<usize>().div_ceil(CELLS).max(1);
+    let all: Vec<Vec<Pool>> = drawn.iter().map(|&run| pools(&rehearsal.runs[run].grid.nodes, each)).collect();
+    // One size for all runs, so that they compare.
+    let height = |pitch: f64| all.iter().map(|pools| layout(pools, pitch).1).fold(0.0, f64::max);
+    let pitch =
+        [16.0, 14.0, 12.0, 10.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.2, 2.6].into_iter().find(|&pitch| height(pitch) <= HEIGHT).unwrap_or(2.0);
+    let told = each == 1 && nodes().count() <= TOLD;
+    let panel = |(&run, pools): (&usize, &Vec<Pool>)| {
+        let mean =
+            rehearsal.runs[run].figures.allocation_peak.map_or_else(String::new, |peak| format!(": {:.1} % allocated", peak * 100.0));
+        draw(pools, pitch, told, format!("{}{mean}", words::shorten(&names.runs[run], 40)))
+    };
+    let cell = if each > 1 {
+        format!("Each cell stands for {each} GPUs of a pool, alike ones together.")
+    } else {
+        "Each cell is a GPU, each row of up to eight a node.".to_owned()
+    };
+    let left_out = rehearsal.runs.len().saturating_sub(drawn.len()) as u64;
+    let left_out = if left_out > 0 { format!(" {} not drawn.", words::plural(left_out, "further run")) } else { String::new() };
+    Some(Picture {
+        file: "grid",
+        title: "The nodes when most was allocated",
+        note: format!("{cell} Orange is what the expected mix of pods could not use half of, or more.{left_out}"),
+        legend: AREAS.into_iter().zip(STATES).map(|(class, says)| (Key::Area(class), says.to_owned())).collect(),
+        panels: drawn.iter().zip(&all).map(panel).collect(),
+        figures: figures(names, &drawn, &all),
+    })
+}
+
+fn draw(pools: &[Pool], pitch: f64, told: bool, caption: String) -> Panel {
+    let (places, height) = layout(pools, pitch);
+    let cell = pitch * if pitch > 4.0 { 0.84 } else { 0.76 };
+    let mut pens: Vec<Pen> = STATES.iter().map(|_| Pen::default()).collect();
+    for (pool, place) in pools.iter().zip(&places) {
+        for (at, node) in pool.nodes.iter().enumerate() {
+            let (x, y) = corner(place, at);
+            for (row, states) in node.states.chunks(ROW).enumerate() {
+                let middle = y + row as f64 * pitch + cell / 2.0;
+                let mut from = 0;
+                // Cells alike beside each other are one dashed line: the dashes are the cells.
+                for run in states.chunk_by(|a, b| a == b) {
+                    let left = x + from as f64 * pitch;
+                    pens[run[0]].move_to(left, middle);
+                    pens[run[0]].line_to(left + (run.len() - 1) as f64 * pitch + cell, middle);
+                    from += run.len();
+                }
+            }
+        }
+    }
+    let dashes = format!("{} {}", thousandths(cell), thousandths(pitch - cell));
+    let body = html! {
+        @for (pool, place) in pools.iter().zip(&places) {
+            text x=(px(place.x)) y=(px(place.y + 13.0)) {
+                (words::shorten(&pool.name, ((WIDTH - LEFT - place.x) / 7.15) as usize))
+                title { (counted(pool)) }
+            }
+        }
+        @for (state, pen) in pens.into_iter().enumerate().filter(|(_, pen)| !pen.is_empty()) {
+            path class={ "cells g" (state) } stroke-width=(thousandths(cell)) stroke-dasharray=(dashes) d=(pen.finish()) {}
+        }
+        @for (pool, place) in pools.iter().zip(&places) { (hits(pool, place, pitch, told)) }
+    };
+    Panel { caption, height: height + 4.0, body }
+}
+
+/// A size to a thousandth: dashes must not drift against cells.
+fn thousandths(size: f64) -> String {
+    format!("{}", (size * 1_000.0).round() / 1_000.0)
+}
+
+fn corner(place: &Place, at: usize) -> (f64, f64) {
+    let (column, row) = (at % place.columns, at / place.columns);
+    (place.x + column as f64 * place.node.0, place.y + HEAD + row as f64 * place.node.1)
+}
+
+/// What says its figures on hover: each node, or else each pool.
+fn hits(pool: &Pool, place: &Place, pitch: f64, told: bool) -> Markup {
+    let rect = |(x, y): (f64, f64), width: f64, height: f64, says: &str| {
+        html! { rect.hit x=(px(x)) y=(px(y)) width=(px(width)) height=(px(height)) { title { (says) } } }
+    };
+    html! {
+        @if told {
+            @for (at, node) in pool.nodes.iter().enumerate() { (rect(corner(place, at), place.node.0 - pitch * 0.8, place.node.1, &node.says)) }
+        } @else {
+            @let rows = pool.nodes.len().div_ceil(place.columns);
+            (rect((place.x, place.y + HEAD), place.columns as f64 * place.node.0, rows as f64 * place.node.1, &counted(pool)))
+        }
+    }
+}
+
+fn figures(names: &Names, drawn: &[usize], all: &[Vec<Pool>]) -> Figures {
+    let header = ["run", "pool"].into_iter().chain(STATES).map(str::to_owned).collect();
+    let mut rows = Vec::new();
+    for (&run, pools) in drawn.iter().zip(all) {
+        for pool in pools {
+            rows.push([names.runs[run].clone(), pool.name.clone()].into_iter().chain(pool.counts.map(words::count)).collect());
+        }
+    }
+    Figures { header, texts: 2, rows }
+}
