@@ -1,5 +1,7 @@
 //! What every picture needs: coordinates, axes with round numbers, marks that differ by shape, labels that do not overlap.
 
+use crate::words;
+
 /// A coordinate or a length, to a tenth.
 pub(crate) fn px(number: f64) -> String {
     let tenths = (number * 10.0).round() / 10.0;
@@ -31,20 +33,38 @@ pub(crate) fn ticks_between(low: f64, high: f64, number: u32) -> Vec<f64> {
     (0..=((last - first) as u32).min(2 * number + 2)).map(|tick| (first + f64::from(tick)) * step).collect()
 }
 
-/// Where labels go that want to stand at `wanted`: in the same order, `apart` from each other, between `low` and `high` as far as they fit.
+/// A number at an axis, in seven characters at most: `800,000`, `1.2 M`, `3e12`.
+pub(crate) fn axis_number(number: f64) -> String {
+    match number.abs() {
+        size if size < 999_999.5 => words::gpus(number),
+        size if size < 999.5e6 => format!("{} M", words::gpus(number / 1e6)),
+        size if size < 999.5e9 => format!("{} G", words::gpus(number / 1e9)),
+        _ => format!("{number:.0e}"),
+    }
+}
+
+/// Where labels go that want to stand at `wanted`: in that order, `apart` from each other, each as near as can be to where it wants to
+/// stand (least squares), between `low` and `high` as far as they fit.
 pub(crate) fn spread(wanted: &[f64], apart: f64, low: f64, high: f64) -> Vec<f64> {
     let mut order: Vec<usize> = (0..wanted.len()).collect();
     order.sort_by(|&a, &b| wanted[a].total_cmp(&wanted[b]).then(a.cmp(&b)));
-    let mut places = vec![0.0; wanted.len()];
-    let mut least = low;
-    for &at in &order {
-        places[at] = wanted[at].max(least);
-        least = places[at] + apart;
+    // Without the distances the places need only not fall: neighbours that would fall share their mean.
+    let mut groups: Vec<(f64, usize)> = Vec::new();
+    for (number, &at) in order.iter().enumerate() {
+        groups.push((wanted[at] - number as f64 * apart, 1));
+        while let [.., (before, some), (after, more)] = groups[..]
+            && before > after
+        {
+            groups.truncate(groups.len() - 2);
+            let both = some + more;
+            groups.push(((before * some as f64 + after * more as f64) / both as f64, both));
+        }
     }
-    let mut most = high;
-    for &at in order.iter().rev() {
-        places[at] = places[at].min(most);
-        most = places[at] - apart;
+    let last = high - order.len().saturating_sub(1) as f64 * apart;
+    let mut places = vec![0.0; wanted.len()];
+    let means = groups.into_iter().flat_map(|(mean, members)| std::iter::repeat_n(mean, members));
+    for ((number, &at), mean) in order.iter().enumerate().zip(means) {
+        places[at] = mean.min(last).max(low) + number as f64 * apart;
     }
     places
 }
@@ -94,9 +114,15 @@ mod tests {
     }
 
     #[test]
+    fn numbers_at_an_axis_are_short() {
+        assert_eq!([0.5, 80_000.0, 150_000.0, 2.5e6, 5e9, 1e300].map(axis_number), ["0.5", "80,000", "150,000", "2.5 M", "5 G", "1e300"]);
+    }
+
+    #[test]
     fn labels_keep_their_order_and_their_distance() {
-        assert_eq!(spread(&[10.0, 11.0, 50.0], 8.0, 0.0, 100.0), [10.0, 18.0, 50.0]);
+        assert_eq!(spread(&[10.0, 12.0, 50.0], 8.0, 0.0, 100.0), [7.0, 15.0, 50.0]);
+        assert_eq!(spread(&[1.0, 2.0, 3.0], 8.0, 0.0, 100.0), [0.0, 8.0, 16.0]);
         assert_eq!(spread(&[99.0, 98.0], 8.0, 0.0, 100.0), [100.0, 92.0]);
-        assert_eq!(spread(&[5.0, 5.0, 5.0], 10.0, 0.0, 25.0), [5.0, 15.0, 25.0]);
+        assert_eq!(spread(&[5.0, 5.0, 5.0], 10.0, 0.0, 25.0), [0.0, 10.0, 20.0]);
     }
 }

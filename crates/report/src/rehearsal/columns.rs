@@ -33,30 +33,46 @@ pub(super) struct Column {
     pub(super) unit: Unit,
     pub(super) better: Better,
     pub(super) value: fn(&Figures) -> Option<f64>,
+    /// How it is said in a sentence where all runs have it alike, with `#` for the figure; none: it always has its column.
+    alike: Option<&'static str>,
 }
 
-const fn column(group: &'static str, name: &'static str, unit: Unit, better: Better, value: fn(&Figures) -> Option<f64>) -> Column {
-    Column { group, name, unit, better, value }
+const fn column(
+    group: &'static str,
+    name: &'static str,
+    unit: Unit,
+    better: Better,
+    value: fn(&Figures) -> Option<f64>,
+    alike: Option<&'static str>,
+) -> Column {
+    Column { group, name, unit, better, value, alike }
 }
 
 pub(super) const COLUMNS: [Column; 17] = [
-    column("jobs", "came", Unit::Count, Better::Neither, |of| Some(of.jobs as f64)),
-    column("jobs", "ended", Unit::Count, Better::More, |of| Some(of.ended as f64)),
-    column("jobs", "running", Unit::Count, Better::Neither, |of| Some(of.running as f64)),
-    column("jobs", "waiting", Unit::Count, Better::Less, |of| Some(of.waiting as f64)),
-    column("jobs", "refused", Unit::Count, Better::Less, |of| Some(of.refused as f64)),
-    column("GPUs allocated, %", "mean", Unit::Share, Better::More, |of| of.allocation),
-    column("GPUs allocated, %", "peak", Unit::Share, Better::More, |of| of.allocation_peak),
-    column("GPUs allocated, %", "bound", Unit::Share, Better::Neither, |of| of.allocation_bound),
-    column("GPUs, %", "fragmented", Unit::Share, Better::Less, |of| of.fragmentation),
-    column("wait", "mean", Unit::Seconds, Better::Less, |of| (of.wait.count > 0).then_some(of.wait.mean)),
-    column("wait", "p99", Unit::Seconds, Better::Less, |of| (of.wait.count > 0).then_some(of.wait.p99)),
-    column("completion", "mean", Unit::Seconds, Better::Less, |of| (of.completion.count > 0).then_some(of.completion.mean)),
-    column("all jobs", "done in", Unit::Seconds, Better::Less, |of| (of.ended > 0).then_some(of.makespan as f64)),
-    column("all jobs", "bound", Unit::Seconds, Better::Neither, |of| of.makespan_bound.map(|bound| bound as f64)),
-    column("evictions", "number", Unit::Count, Better::Less, |of| Some(of.evictions as f64)),
-    column("evictions", "GPU-h lost", Unit::GpuHours, Better::Less, |of| Some(of.lost_gpu_hours)),
-    column("fleet", "cost", Unit::Dollars, Better::Less, |of| of.cost),
+    column("jobs", "came", Unit::Count, Better::Neither, |of| Some(of.jobs as f64), Some("# jobs came")),
+    column("jobs", "ended", Unit::Count, Better::More, |of| Some(of.ended as f64), None),
+    column("jobs", "running", Unit::Count, Better::Neither, |of| Some(of.running as f64), Some("# running at the end")),
+    column("jobs", "waiting", Unit::Count, Better::Less, |of| Some(of.waiting as f64), None),
+    column("jobs", "refused", Unit::Count, Better::Less, |of| Some(of.refused as f64), Some("# refused")),
+    column("GPUs allocated, %", "mean", Unit::Share, Better::More, |of| of.allocation, None),
+    column("GPUs allocated, %", "peak", Unit::Share, Better::More, |of| of.allocation_peak, None),
+    column("GPUs allocated, %", "bound", Unit::Share, Better::Neither, |of| of.allocation_bound, None),
+    column("GPUs, %", "fragmented", Unit::Share, Better::Less, |of| of.fragmentation, None),
+    column("wait", "mean", Unit::Seconds, Better::Less, |of| (of.wait.count > 0).then_some(of.wait.mean), None),
+    column("wait", "p99", Unit::Seconds, Better::Less, |of| (of.wait.count > 0).then_some(of.wait.p99), None),
+    column("completion", "mean", Unit::Seconds, Better::Less, |of| (of.completion.count > 0).then_some(of.completion.mean), None),
+    column("all jobs", "done in", Unit::Seconds, Better::Less, |of| (of.ended > 0).then_some(of.makespan as f64), Some("done in #")),
+    column(
+        "all jobs",
+        "bound",
+        Unit::Seconds,
+        Better::Neither,
+        |of| of.makespan_bound.map(|bound| bound as f64),
+        Some("no order can be done before #"),
+    ),
+    column("evictions", "number", Unit::Count, Better::Less, |of| Some(of.evictions as f64), Some("# evictions")),
+    column("evictions", "GPU-h lost", Unit::GpuHours, Better::Less, |of| Some(of.lost_gpu_hours), Some("# GPU-hours lost")),
+    column("fleet", "cost", Unit::Dollars, Better::Less, |of| of.cost, Some("the fleet cost #")),
 ];
 
 impl Column {
@@ -107,21 +123,25 @@ pub(super) struct Comparison {
     pub(super) columns: Vec<&'static Column>,
     /// Run by run, a cell a column.
     pub(super) rows: Vec<Vec<Cell>>,
+    /// What every run has alike, beside the main figures.
+    pub(super) same: Vec<String>,
     /// What is unknown in every run.
     pub(super) unknown: Vec<&'static str>,
 }
 
 impl Comparison {
     pub(super) fn of(rehearsal: &Rehearsal, names: &Names) -> Self {
-        let mut comparison = Self { columns: Vec::new(), rows: vec![Vec::new(); rehearsal.runs.len()], unknown: Vec::new() };
+        let mut comparison =
+            Self { columns: Vec::new(), rows: vec![Vec::new(); rehearsal.runs.len()], same: Vec::new(), unknown: Vec::new() };
         for column in &COLUMNS {
             let values: Vec<Option<f64>> = rehearsal.runs.iter().map(|run| (column.value)(&run.figures)).collect();
             if values.iter().all(Option::is_none) {
                 comparison.unknown.push(absent(column));
                 continue;
             }
-            // Nothing running, nothing evicted: a column of zeros says less than the room that it takes.
-            if dull(column) && values.iter().all(|value| *value == Some(0.0)) {
+            // A column that tells no run from another says less than the room that it takes.
+            if let Some(words) = column.alike.filter(|_| values.iter().all(|value| *value == values[0])) {
+                comparison.same.push(words.replace('#', &column.write(values[0])));
                 continue;
             }
             comparison.columns.push(column);
@@ -136,10 +156,6 @@ impl Comparison {
         comparison.unknown.retain(|why| !why.is_empty());
         comparison
     }
-}
-
-fn dull(column: &Column) -> bool {
-    column.group == "evictions" || column.name == "running"
 }
 
 /// What to say where no run has the figure; empty: nothing.

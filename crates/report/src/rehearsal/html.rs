@@ -31,13 +31,12 @@ const OWN: &str = "
 .pictures figure { margin: 0; min-width: 0; } .pictures figcaption { font-weight: 600; font-size: 14px; margin-bottom: 4px; overflow-wrap: anywhere; }
 .pictures svg { display: block; width: 100%; height: auto; }
 .pictures.one { max-width: 720px; grid-template-columns: minmax(0, 1fr); }
-.legend svg { flex: none; }
-.compare th, .compare td { padding-right: 0; padding-left: 16px; }
-.compare th:first-child, .compare td:first-child { padding-left: 0; max-width: 240px; }
+.legend svg { flex: none; } .note.tight { margin-bottom: 4px; } .note + .panel { margin-top: 12px; }
+.compare { font-size: 13px; } .compare th, .compare td { padding-right: 0; padding-left: 14px; }
+.compare th:first-child, .compare td:first-child { padding-left: 0; min-width: 104px; overflow-wrap: break-word; } .compare td { white-space: nowrap; } .compare td:first-child { white-space: normal; }
 .compare small { display: block; color: var(--quiet); font-size: 12px; }
 .compare .best { color: var(--good); font-weight: 650; }
 .compare th.group { text-align: left; border-bottom: 0; color: var(--ink); padding-bottom: 0; }
-.compare tr.first > td { border-top: 1px solid var(--line); }
 .facts-of { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 6px 18px; margin: 0; }
 .facts-of dt { font-weight: 600; } .facts-of dd { margin: 0; overflow-wrap: anywhere; }
 @media (max-width: 760px) { .facts-of { grid-template-columns: minmax(0, 1fr); gap: 0; } .facts-of dd { margin-bottom: 8px; } }
@@ -89,13 +88,14 @@ pub fn html(rehearsal: &Rehearsal) -> String {
     page.into_string()
 }
 
-/// Which run is best at what, in a sentence for each of the main figures.
+/// Which run alone is best at what, in a sentence for each of the main figures.
 fn lead(rehearsal: &Rehearsal, comparison: &Comparison, names: &Names) -> Markup {
     let seed = rehearsal.runs.first().map(|run| run.seed);
     let best = |group: &str, name: &str| {
         let column = comparison.columns.iter().position(|column| column.group == group && column.name == name)?;
         let of_seed = |at: &usize| Some(rehearsal.runs[*at].seed) == seed;
-        let at = (0..rehearsal.runs.len()).filter(of_seed).find(|&at| comparison.rows[at][column].best)?;
+        let mut winners = (0..rehearsal.runs.len()).filter(of_seed).filter(|&at| comparison.rows[at][column].best);
+        let at = winners.next().filter(|_| winners.next().is_none())?;
         Some((&names.runs[at], &comparison.rows[at][column].text))
     };
     let most = best("GPUs allocated, %", "mean");
@@ -104,9 +104,9 @@ fn lead(rehearsal: &Rehearsal, comparison: &Comparison, names: &Names) -> Markup
     html! {
         @if most.is_some() || wait.is_some() || whole.is_some() {
             p.lead {
-                @if let Some((run, text)) = most { strong { (run) } " held most of the GPUs: " strong { (text) " %" } " on the mean. " }
+                @if let Some((run, text)) = most { strong { (run) } " held most of the GPUs: " strong { (text) "\u{a0}%" } " on the mean. " }
                 @if let Some((run, text)) = wait { "The shortest wait was with " strong { (run) } ": " (text) " on the mean. " }
-                @if let Some((run, text)) = whole { "Least was fragmented with " strong { (run) } ": " (text) " %." }
+                @if let Some((run, text)) = whole { "Least was fragmented with " strong { (run) } ": " (text) "\u{a0}%." }
             }
         }
     }
@@ -144,7 +144,7 @@ fn compare(rehearsal: &Rehearsal, comparison: &Comparison, names: &Names) -> Mar
     html! {
         section.long {
             h2 { "The runs side by side" }
-            @for note in notes(comparison, names, rehearsal) { p.note style="margin-bottom:4px" { (note) } }
+            @for note in notes(comparison, names, rehearsal) { p.note.tight { (note) } }
             div.panel.scroll {
                 table.wide.compare {
                     thead {

@@ -144,7 +144,7 @@ fn lines_are_named_at_their_ends_in_the_order_of_their_figures() {
     let panel = document.descendants().find(|node| node.has_tag_name("g")).unwrap();
     let mut ends: Vec<(f64, String)> = panel
         .children()
-        .filter(|node| node.attribute("class") == Some("name") && node.attribute("x").is_some_and(|x| x.parse::<f64>().unwrap() > 300.0))
+        .filter(|node| node.attribute("class") == Some("name") && node.attribute("text-anchor").is_none())
         .map(|node| (node.attribute("y").unwrap().parse().unwrap(), node.text().unwrap().to_owned()))
         .collect();
     ends.sort_by(|a, b| a.0.total_cmp(&b.0));

@@ -5,7 +5,7 @@ use super::{
     picture::{Figures, Key, Picture},
 };
 use crate::{
-    chart::{ticks, ticks_between},
+    chart::{axis_number, ticks, ticks_between},
     rehearsal::names::Names,
 };
 use plimsoll_simulate::rehearsal::{Filling, Rehearsal, Run};
@@ -38,7 +38,7 @@ pub(super) fn picture(rehearsal: &Rehearsal, names: &Names) -> Option<Picture> {
     let highest = all().map(|filling| filling.allocated).fold(100.0, f64::max);
     let bounds = bounds(rehearsal, &drawn);
     let whole = Chart {
-        x: axis("GPUs asked for so far, % of the fleet's", ticks(most)),
+        x: reaching(axis("GPUs asked for so far, % of the fleet's", ticks(most)), 0.0, most),
         y: axis("GPUs allocated, % of the fleet's", ticks(highest)),
         height: 380.0,
         lines: lines(rehearsal, names, &drawn, |_| true),
@@ -53,12 +53,13 @@ pub(super) fn picture(rehearsal: &Rehearsal, names: &Names) -> Option<Picture> {
         let (low, high) =
             ends.chain(bounds.iter().copied()).fold((f64::INFINITY, 0.0), |(low, high), y| (f64::min(low, y), f64::max(high, y)));
         let top = Chart {
-            x: axis("GPUs asked for so far, % of the fleet's", ticks_between(from, most, 6)),
+            x: reaching(axis("GPUs asked for so far, % of the fleet's", ticks_between(from, most, 6)), from, most),
             y: axis("GPUs allocated, % of the fleet's", ticks_between(low, high, 6)),
-            height: 340.0,
+            height: 380.0,
             lines: lines(rehearsal, names, &drawn, inside),
             guides: Vec::new(),
         };
+        charts[0].0 = "From the first arrival on";
         charts.push(("The top, enlarged", top));
     }
     for (_, chart) in &mut charts {
@@ -81,8 +82,17 @@ pub(super) fn picture(rehearsal: &Rehearsal, names: &Names) -> Option<Picture> {
 
 fn axis(title: &'static str, ticks: Vec<f64>) -> Axis {
     let (low, high) = (ticks.first().copied().unwrap_or(0.0), ticks.last().copied().unwrap_or(1.0));
-    let name = |tick: f64| if high - low < 5.0 { format!("{tick:.1}") } else { crate::words::gpus(tick) };
+    let name = |tick: f64| if high - low < 5.0 { format!("{tick:.1}") } else { axis_number(tick) };
     Axis { title, low, high, ticks: ticks.into_iter().map(|tick| (tick, name(tick))).collect() }
+}
+
+/// The axis from where the lines begin to where they end.
+fn reaching(mut axis: Axis, low: f64, high: f64) -> Axis {
+    if low < high {
+        axis.ticks.retain(|tick| (low..=high).contains(&tick.0));
+        (axis.low, axis.high) = (low, high);
+    }
+    axis
 }
 
 /// The bounds of the runs in percent, each once.

@@ -5,7 +5,11 @@ use super::{
     lines::{Axis, Chart, Line},
     picture::{Figures, Picture},
 };
-use crate::{chart::ticks, rehearsal::names::Names, words};
+use crate::{
+    chart::{axis_number, ticks},
+    rehearsal::names::Names,
+    words,
+};
 use plimsoll_simulate::rehearsal::{Moment, Rehearsal};
 
 /// Lines drawn: more are a cloud.
@@ -33,7 +37,7 @@ pub(super) fn picture(rehearsal: &Rehearsal, names: &Names) -> Option<Picture> {
             title: "fragmented, % of the GPUs",
             low: 0.0,
             high: marks.last().copied().unwrap_or(1.0),
-            ticks: marks.iter().map(|&tick| (tick, if most < 2.0 { format!("{tick}") } else { words::gpus(tick) })).collect(),
+            ticks: marks.iter().map(|&tick| (tick, if most < 2.0 { format!("{tick}") } else { axis_number(tick) })).collect(),
         },
         height: 340.0,
         lines,

@@ -164,7 +164,7 @@ fn layout(pools: &[Pool], pitch: f64) -> (Vec<Place>, f64) {
         let node = (wide as f64 * pitch + pitch * 0.8, high as f64 * pitch + if high > 1 { pitch * 0.6 } else { 0.0 });
         let columns = ((ROOM / node.0).floor() as usize).clamp(1, pool.nodes.len().max(1));
         let rows = pool.nodes.len().div_ceil(columns);
-        let width = (columns as f64 * node.0).max(text_width(&pool.name, 13.0)).min(ROOM);
+        let width = (columns as f64 * node.0).max(text_width(&pool.name, 14.0)).min(ROOM);
         if x > 0.0 && x + width > ROOM {
             (x, y) = (0.0, y + shelf + 10.0);
             shelf = 0.0;
@@ -236,7 +236,7 @@ fn draw(pools: &[Pool], pitch: f64, told: bool, caption: String) -> Panel {
     let body = html! {
         @for (pool, place) in pools.iter().zip(&places) {
             text x=(px(place.x)) y=(px(place.y + 13.0)) {
-                (words::shorten(&pool.name, ((WIDTH - LEFT - place.x) / 7.15) as usize))
+                (words::shorten(&pool.name, ((WIDTH - LEFT - place.x) / 8.1) as usize))
                 title { (counted(pool)) }
             }
         }

@@ -45,7 +45,7 @@ pub(super) struct Chart {
     pub(super) y: Axis,
     pub(super) height: f64,
     pub(super) lines: Vec<Line>,
-    /// Lines that all are measured by: class, name, two points.
+    /// Lines that all are measured by: class, name (empty: the legend has it), two points.
     pub(super) guides: Vec<(&'static str, String, [(f64, f64); 2])>,
 }
 
@@ -75,7 +75,7 @@ impl Chart {
         if !self.has_names() {
             return WIDTH - 14.0;
         }
-        let longest = self.lines.iter().map(|line| text_width(&words::shorten(&line.name, NAME), 13.0)).fold(0.0, f64::max);
+        let longest = self.lines.iter().map(|line| text_width(&words::shorten(&line.name, NAME), 14.0)).fold(0.0, f64::max);
         WIDTH - 34.0 - longest
     }
 
@@ -90,8 +90,8 @@ impl Chart {
     pub(super) fn panel(&self, caption: &str) -> Panel {
         let body = html! {
             (self.grid())
-            @for (class, name, [from, to]) in &self.guides {
-                path class=(class) d={ "M" (px(self.x(from.0))) " " (px(self.y(from.1))) "L" (px(self.x(to.0))) " " (px(self.y(to.1))) } { title { (name) } }
+            @for (class, _, [from, to]) in &self.guides {
+                path class=(class) d={ "M" (px(self.x(from.0))) " " (px(self.y(from.1))) "L" (px(self.x(to.0))) " " (px(self.y(to.1))) } {}
             }
             @for line in self.lines.iter().filter(|line| line.name.is_empty()) { (self.line(line)) }
             @for line in self.lines.iter().filter(|line| !line.name.is_empty()) { (self.line(line)) }
@@ -136,19 +136,11 @@ impl Chart {
         }
     }
 
-    /// Names of the lines to measure by, where they end, above them.
+    /// Names of the lines to measure by, at their right ends, above them.
     fn guide_names(&self) -> Markup {
         html! {
-            @for (class, name, [from, to]) in &self.guides {
-                @let (x, y) = (self.x(to.0), self.y(to.1));
-                @if *class == "bound" {
-                    text.name x=(px(self.x(from.0) + 6.0)) y=(px(y - 5.0)) { (name) }
-                } @else {
-                    // Along the diagonal, at two thirds of it.
-                    @let (x0, y0) = (self.x(from.0), self.y(from.1));
-                    @let turn = (y - y0).atan2(x - x0).to_degrees();
-                    text transform={ "translate(" (px(x0 + (x - x0) * 0.42)) " " (px(y0 + (y - y0) * 0.42 - 7.0)) ") rotate(" (px(turn)) ")" } text-anchor="middle" { (name) }
-                }
+            @for (_, name, [_, to]) in self.guides.iter().filter(|guide| !guide.1.is_empty()) {
+                text.name x=(px(self.x(to.0) - 4.0)) y=(px(self.y(to.1) - 5.0)) text-anchor="end" { (name) }
             }
         }
     }

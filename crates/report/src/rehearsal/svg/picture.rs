@@ -70,7 +70,7 @@ pub(super) fn dashes(series: usize) -> &'static str {
 
 /// Text that is about so wide, in the units of the picture. Letters of the usual fonts are a little over half as wide as high.
 pub(super) fn text_width(text: &str, size: f64) -> f64 {
-    text.chars().count() as f64 * size * 0.55
+    text.chars().count() as f64 * size * 0.58
 }
 
 impl Key {
@@ -101,7 +101,7 @@ impl Panel {
 }
 
 /// The text of a picture's head is smaller than a caption.
-const NOTE: f64 = 13.0;
+const NOTE: f64 = 14.0;
 const LINE: f64 = 18.0;
 const ROW: f64 = 22.0;
 
@@ -109,12 +109,12 @@ impl Picture {
     /// The picture as a file of its own.
     pub(super) fn document(&self, of: &str) -> String {
         let mut y = 30.0;
-        let fits = (WIDTH - 24.0) / (NOTE * 0.55);
-        let title = format!("{}: {}", self.title, words::shorten(of, 34));
-        let notes = words::wrap(&self.note, fits as usize);
+        let fits = (WIDTH - 24.0) / (NOTE * 0.57);
+        let of = words::shorten(of, fits as usize);
+        let notes: Vec<String> = [of.clone()].into_iter().chain(words::wrap(&self.note, fits as usize)).collect();
         let head = html! {
-            text.title x="12" y=(px(y - 2.0)) { (title) }
-            @for (line, note) in notes.iter().enumerate() { text.note x="12" y=(px(y + LINE * (line as f64 + 1.0) + 2.0)) { (note) } }
+            text.title x="12" y=(px(y - 2.0)) { (self.title) }
+            @for (line, note) in notes.iter().enumerate() { text.name[line == 0] x="12" y=(px(y + LINE * (line as f64 + 1.0) + 2.0)) { (note) } }
         };
         y += LINE * notes.len() as f64 + 8.0;
         let legend = self.legend_at(&mut y);
@@ -131,7 +131,7 @@ impl Picture {
         let height = px(y);
         let svg = html! {
             svg.picture xmlns="http://www.w3.org/2000/svg" viewBox={ "0 0 " (px(WIDTH)) " " (height) } width=(px(WIDTH)) height=(height) role="img" aria-labelledby="title" style="max-width:100%;height:auto" {
-                title id="title" { (title) }
+                title id="title" { (self.title) ": " (of) }
                 desc { (self.note) }
                 style { (PreEscaped(STYLE)) }
                 rect.paper width="100%" height="100%" {}
@@ -166,7 +166,7 @@ impl Picture {
         html! {
             @for (key, text, x, y) in &places {
                 (key.draw(x + 10.0, *y))
-                text.note x=(px(x + 26.0)) y=(px(y + 4.5)) { (text) }
+                text x=(px(x + 26.0)) y=(px(y + 4.5)) { (text) }
             }
         }
     }

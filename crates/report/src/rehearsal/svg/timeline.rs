@@ -7,7 +7,7 @@ use super::{
     picture::{Figures, Key, Panel, Picture, WIDTH},
 };
 use crate::{
-    chart::{px, ticks_between},
+    chart::{axis_number, px, ticks_between},
     rehearsal::names::Names,
     words,
 };
@@ -18,8 +18,8 @@ use plimsoll_simulate::rehearsal::{Moment, Rehearsal, Run};
 const PANELS: usize = 12;
 /// Stretches with a word on hover, and rows of the table, a run.
 const TOLD: usize = 24;
-const LEFT: f64 = 58.0;
-const RIGHT: f64 = WIDTH - 14.0;
+const LEFT: f64 = 74.0;
+const RIGHT: f64 = WIDTH - 26.0;
 const HEIGHT: f64 = 220.0;
 /// The band of what waits, and that of the GPUs.
 const WAITING: (f64, f64) = (16.0, 58.0);
@@ -134,16 +134,15 @@ fn panel(run: &Run, name: &str, scale: &Scale, horizon: Option<u64>) -> Panel {
 }
 
 fn axes(scale: &Scale) -> Markup {
-    let name = |value: f64| words::gpus(value);
     let marks = ticks_between(0.0, scale.gpus, 4);
     html! {
         @for tick in &marks {
             @let y = Scale::y(GPUS, *tick, scale.gpus);
             path.rule d={ "M" (px(LEFT)) " " (px(y)) "H" (px(RIGHT)) } {}
-            text x=(px(LEFT - 7.0)) y=(px(y + 4.5)) text-anchor="end" { (name(*tick)) }
+            text x=(px(LEFT - 7.0)) y=(px(y + 4.5)) text-anchor="end" { (axis_number(*tick)) }
         }
         path.rule d={ "M" (px(LEFT)) " " (px(WAITING.0)) "H" (px(RIGHT)) } {}
-        text x=(px(LEFT - 7.0)) y=(px(WAITING.0 + 4.5)) text-anchor="end" { (name(scale.waiting)) }
+        text x=(px(LEFT - 7.0)) y=(px(WAITING.0 + 4.5)) text-anchor="end" { (axis_number(scale.waiting)) }
         path.base d={ "M" (px(LEFT)) " " (px(WAITING.1)) "H" (px(RIGHT)) } {}
         path.base d={ "M" (px(LEFT)) " " (px(GPUS.1)) "H" (px(RIGHT)) } {}
         text transform={ "translate(14 " (px((WAITING.0 + WAITING.1) / 2.0)) ") rotate(-90)" } text-anchor="middle" { "waiting" }
@@ -151,7 +150,7 @@ fn axes(scale: &Scale) -> Markup {
         @for (at, name) in scale.clock.ticks(8) {
             @let x = scale.x(at as u64);
             path.base d={ "M" (px(x)) " " (px(GPUS.1)) "v5" } {}
-            text x=(px(x.min(RIGHT - 14.0))) y=(px(GPUS.1 + 19.0)) text-anchor="middle" { (name) }
+            text x=(px(x)) y=(px(GPUS.1 + 19.0)) text-anchor="middle" { (name) }
         }
         text x=(px((LEFT + RIGHT) / 2.0)) y=(px(HEIGHT - 6.0)) text-anchor="middle" { (scale.clock.title()) }
     }

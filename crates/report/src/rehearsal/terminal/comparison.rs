@@ -142,6 +142,9 @@ pub(in crate::rehearsal) fn says(comparison: &Comparison, names: &Names, rehears
             "Waits are those of the jobs that were placed: a run that leaves more of them waiting can look better than it is.".to_owned(),
         );
     }
+    if !comparison.same.is_empty() {
+        notes.push(format!("The same in every run: {}.", comparison.same.join(", ")));
+    }
     if !comparison.unknown.is_empty() {
         notes.push(format!("Not known in any run: {}.", comparison.unknown.join("; ")));
     }
