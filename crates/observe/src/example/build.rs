@@ -4,11 +4,12 @@ use super::{
     AT, WINDOW,
     chance::Chance,
     load::{Load, Meter, SAMPLES, STEP, Sample},
+    past::{self, Room},
     pools::{self, Pool},
 };
 use plimsoll_fleet::{
-    Attribution, Bytes, Class, DeviceUsage, EngineUsage, Evidence, Fleet, Metric, MilliCpu, Name, Node, NodeId, Pod, PodId, PodUsage,
-    Seconds, Shape, SketchBuilder, Timestamp, Window, Workload, WorkloadId,
+    Attribution, Bytes, Class, DeviceUsage, EngineUsage, Evidence, Fleet, History, Life, Metric, MilliCpu, Name, Node, NodeId, Pod, PodId,
+    PodUsage, Seconds, Shape, SketchBuilder, Timestamp, Window, Workload, WorkloadId,
     course::Grid,
     evidence::{Dialect, Engine, Hour, MetricsSource, SliceId},
     fleet::{Namespace, Origin, ShapeTable},
@@ -170,6 +171,8 @@ struct Device {
     left: u32,
     resource: Name,
     tenants: Vec<Tenant>,
+    /// Who held it before, and is gone: since when, until when, doing what.
+    past: Vec<(Timestamp, Timestamp, Load)>,
 }
 
 pub(super) struct Build {
@@ -232,7 +235,7 @@ impl Build {
             });
             for (slice, resource) in whole.into_iter().chain(slices) {
                 let left = if node.sharing == Sharing::MigInvalid { 0 } else { left };
-                self.devices.push(Device { node: id, gpu, slice, left, resource, tenants: Vec::new() });
+                self.devices.push(Device { node: id, gpu, slice, left, resource, tenants: Vec::new(), past: Vec::new() });
             }
         }
     }
@@ -382,12 +385,13 @@ impl Build {
     /// The fleet.
     pub(super) fn finish(mut self) -> Fleet {
         let shapes = std::mem::take(&mut self.shapes).into_shapes();
+        let mut gone = self.fill_the_past(&shapes);
         let mut hours = vec![[0.0_f64; 4]; SAMPLES / 12];
         let mut devices = Vec::new();
         let mut usages = Vec::new();
         for (index, device) in self.devices.iter().enumerate() {
             if !self.is_dark(device.node) {
-                let mut chance = Chance::new(self.seed, &format!("device {index}"));
+                let mut chance = ["device", "past of device"].map(|stream| Chance::new(self.seed, &format!("{stream} {index}")));
                 self.meter(device, &mut chance, &mut hours, &mut devices, &mut usages);
             }
         }
@@ -426,8 +430,46 @@ impl Build {
             namespaces: self.namespaces,
             ..Fleet::default()
         };
-        fleet.history.lives = history::living(&fleet);
+        gone.extend(history::living(&fleet));
+        fleet.history = History { recorded: Some(WINDOW), lives: gone };
+        fleet.history.sort();
         fleet
+    }
+
+    /// Lets jobs that are gone hold the whole GPUs that stood free until their tenants of now came, and gives their lives.
+    fn fill_the_past(&mut self, shapes: &[Shape]) -> Vec<Life> {
+        let mut rooms: BTreeMap<(NodeId, Timestamp), (Room, Vec<usize>)> = BTreeMap::new();
+        for (index, device) in self.devices.iter().enumerate() {
+            let [tenant] = &device.tenants[..] else { continue };
+            let (node, pod) = (&self.nodes[device.node.index()], &self.pods[tenant.pod.index()]);
+            let shape = &shapes[pod.shape.index()];
+            let whole = device.slice.is_none() && node.sharing == Sharing::Whole && &*device.resource == "nvidia.com/gpu";
+            let Some(since) = pod.created.filter(|since| whole && !self.is_dark(device.node) && *since > WINDOW.start) else { continue };
+            let gpus: u64 = shape.asks.iter().map(|ask| u64::from(ask.count)).sum();
+            let room = || Room {
+                namespace: pod.namespace.clone(),
+                node: node.name.clone(),
+                gpus: 0,
+                until: since,
+                cpu: MilliCpu(shape.cpu.0 / gpus.max(1)),
+                memory: Bytes(shape.memory.0 / gpus.max(1)),
+                memory_gib: tenant.load.memory_gib.max(8.0),
+            };
+            let (room, devices) = rooms.entry((device.node, since)).or_insert_with(|| (room(), Vec::new()));
+            room.gpus += 1;
+            devices.push(index);
+        }
+        let mut lives = Vec::new();
+        for ((node, since), (room, devices)) in rooms {
+            let mut chance = Chance::new(self.seed, &format!("past of {} until {}", self.nodes[node.index()].name, since.0));
+            for job in past::jobs(&room, WINDOW, &mut chance) {
+                if let (Some(started), Some(ended)) = (job.life.started, job.life.ended) {
+                    devices[job.gpus].iter().for_each(|&device| self.devices[device].past.push((started, ended, job.load)));
+                }
+                lives.push(job.life);
+            }
+        }
+        lives
     }
 
     fn is_dark(&self, node: NodeId) -> bool {
@@ -439,7 +481,7 @@ impl Build {
     fn meter(
         &self,
         device: &Device,
-        chance: &mut Chance,
+        [chance, of_past]: &mut [Chance; 2],
         hours: &mut [[f64; 4]],
         devices: &mut Vec<DeviceUsage>,
         usages: &mut Vec<PodUsage>,
@@ -456,14 +498,19 @@ impl Build {
             let here: Vec<usize> = (0..device.tenants.len()).filter(|&tenant| device.tenants[tenant].since <= at).collect();
             // A shared GPU does what all of its tenants do together, up to what it can.
             let load = here.iter().map(|&tenant| device.tenants[tenant].load).reduce(together);
-            let sample = Sample::new(load.as_ref(), at, AT, board, chance);
+            let gone = device.past.iter().find(|(since, until, _)| (*since..*until).contains(&at)).map(|(.., load)| load);
+            // The past has chances of its own: what is now does not depend on it.
+            let sample = match load {
+                Some(load) => Sample::new(Some(&load), at, AT, board, chance),
+                None => Sample::new(gone, at, AT, board, of_past),
+            };
             whole.take(&sample, at);
             // DCGM gives every sharer a copy of the device's figures.
             if !alone {
                 here.iter().for_each(|&tenant| own[tenant].take(&sample, at));
             }
             let hour = &mut hours[step / 12];
-            let held = if here.is_empty() { 0.0 } else { 1.0 };
+            let held = if here.is_empty() && gone.is_none() { 0.0 } else { 1.0 };
             for (sum, value) in hour.iter_mut().zip([1.0, held, sample.engine(), sample.useful()]) {
                 *sum += value / sharers;
             }

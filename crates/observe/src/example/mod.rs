@@ -15,6 +15,7 @@
 //! | KV cache of a server that is too large for its load | 6 % in the busiest hour | users' reports in vLLM issues 26850 and 43400 |
 //! | training that only looks busy | `GPU_UTIL` 97 %, SM activity 12 % | medians of AcmeTrace: `GPU_UTIL` 97 to 99, activity 14 to 50 |
 //! | rhythm of the day | a wave from 05:00 to 22:00 UTC, at weekends 40 % of it | the shape of Azure's and ServeGen's public LLM request traces |
+//! | what ran before and is gone | jobs of the same teams on the GPUs that were free until today's pods came | no figure: it is there to be replayed |
 //! | pods a GPU node | 1 to 8 with GPUs, and 3 agents | device plugin and DCGM exporter as the GPU operator installs them |
 //!
 //! [`large()`](large) makes fleets of any size for benchmarks. Nothing here reads a clock or the operating system's chance.
@@ -24,6 +25,7 @@ mod build;
 mod chance;
 mod large;
 mod load;
+mod past;
 mod pools;
 #[cfg(test)]
 mod tests;

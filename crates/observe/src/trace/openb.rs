@@ -14,14 +14,15 @@ use super::{
     table::{Column, Table},
 };
 use plimsoll_fleet::{
-    Bytes, Fleet, MilliCpu, Name, Node, NodeId, Pod, Shape, Timestamp, Unseen, UnseenKind,
+    Bytes, Fleet, History, Life, MilliCpu, Name, Node, NodeId, Pod, PodId, Shape, Timestamp, Unseen, UnseenKind, Window,
     fleet::{Namespace, Origin, ShapeTable},
+    history::LIVES_MAX,
     node::{Gpu, Offer},
     pod::{Ask, Phase},
     resource::{MILLI, Vendor},
     selector::{Labels, NodeTerm, Operator, Requirement},
 };
-use std::path::Path;
+use std::{collections::HashMap, path::Path};
 
 const WHOLE: &str = "nvidia.com/gpu";
 /// CPU and GPUs of the largest node of the experiment, by which its score is scaled.
@@ -51,7 +52,7 @@ pub(super) fn read(dir: &Path, name: &str, nodes: &str, files: &[String], worklo
     let mut hosts = read_nodes(dir, nodes)?;
     let mut shapes = ShapeTable::default();
     let namespace: Name = "openb".into();
-    let (mut pods, at) = read_pods(dir, &format!("openb_pod_list_{chosen}.csv"), &namespace, &mut shapes)?;
+    let (mut pods, mut lives, at) = read_pods(dir, &format!("openb_pod_list_{chosen}.csv"), &namespace, &mut shapes)?;
     let shapes = shapes.into_shapes();
     let mut pending = 0_usize;
     for pod in pods.iter_mut().filter(|pod| pod.phase == Phase::Running) {
@@ -68,6 +69,11 @@ pub(super) fn read(dir: &Path, name: &str, nodes: &str, files: &[String], worklo
             }
         }
     }
+    let places: HashMap<Name, PodId> = pods.iter().zip(0..).map(|(pod, id)| (pod.name.clone(), PodId(id))).collect();
+    lives.iter_mut().for_each(|life| life.pod = places.get(&life.name).copied());
+    let ends = lives.iter().filter_map(|life| life.began()).min().zip(Some(at));
+    let mut history = History { recorded: ends.map(|(start, end)| Window { start, end }), lives };
+    history.sort();
     let partly = |subject: &str, why: String, remedy: &str| Unseen {
         kind: UnseenKind::Partial,
         subject: subject.into(),
@@ -81,6 +87,7 @@ pub(super) fn read(dir: &Path, name: &str, nodes: &str, files: &[String], worklo
         shapes,
         pods,
         namespaces: vec![Namespace { name: namespace, ..Namespace::default() }],
+        history,
         unseen: vec![
             Unseen {
                 kind: UnseenKind::NoMetrics,
@@ -231,22 +238,25 @@ fn read_nodes(dir: &Path, file: &str) -> Result<Vec<Host>, TraceError> {
     Ok(hosts)
 }
 
-/// The pods that were there, in the order in which they were scheduled, and the last moment that the list knows.
-fn read_pods(dir: &Path, file: &str, namespace: &Name, shapes: &mut ShapeTable) -> Result<(Vec<Pod>, Timestamp), TraceError> {
+/// The pods that were there, in the order in which they were scheduled; the lives of all that asked for GPUs, as the list tells
+/// them; and the last moment that it knows.
+fn read_pods(dir: &Path, file: &str, namespace: &Name, shapes: &mut ShapeTable) -> Result<(Vec<Pod>, Vec<Life>, Timestamp), TraceError> {
     let mut table = Table::open(dir.join(file))?;
     let (name, cpu, memory) = (table.column("name")?, table.column("cpu_milli")?, table.column("memory_mib")?);
     let (count, milli, spec) = (table.column("num_gpu")?, table.column("gpu_milli")?, table.maybe("gpu_spec")?);
     let (qos, phase) = (table.maybe("qos")?, table.maybe("pod_phase")?);
     let (creation, deletion, scheduling) = (table.maybe("creation_time")?, table.maybe("deletion_time")?, table.maybe("scheduled_time")?);
-    let (mut pods, mut last) = (Vec::new(), 0);
+    let (mut pods, mut lives, mut last) = (Vec::new(), Vec::new(), 0);
     while table.next()? {
         let created = time(&table, creation)?;
         let scheduled = time(&table, scheduling)?;
-        last = [created, scheduled, time(&table, deletion)?].into_iter().flatten().map(|at| at.0).fold(last, i64::max);
+        let deleted = time(&table, deletion)?;
+        last = [created, scheduled, deleted].into_iter().flatten().map(|at| at.0).fold(last, i64::max);
         let phase = match phase.map(|phase| table.text(phase)) {
             None | Some("Running") => Phase::Running,
             Some("Pending") => Phase::Pending,
-            Some("Succeeded" | "Failed") => continue,
+            Some("Succeeded") => Phase::Succeeded,
+            Some("Failed") => Phase::Failed,
             Some(_) => {
                 let phase = table.column("pod_phase")?;
                 return Err(table.wrong(phase, "Running, Pending, Succeeded or Failed"));
@@ -256,6 +266,7 @@ fn read_pods(dir: &Path, file: &str, namespace: &Name, shapes: &mut ShapeTable) 
         // The experiment holds the column within 1 and 1,000, and reads it for single GPUs only.
         let milli = table.number(milli, 1_000_000)?.clamp(1, 1000) as u32;
         let (resource, count) = if count == 1 && milli < 1000 { (MILLI, milli) } else { (WHOLE, count) };
+        let (cpu, memory) = (MilliCpu(table.number(cpu, CPU_MAX)?), Bytes::from_mib(table.number(memory, MIB_MAX)?));
         let asks = if count == 0 { Vec::new() } else { vec![Ask { resource: resource.into(), count, dra: false }] };
         let models: Vec<Name> =
             spec.map(|spec| table.text(spec)).unwrap_or_default().split('|').filter(|model| !model.is_empty()).map(Name::from).collect();
@@ -263,17 +274,37 @@ fn read_pods(dir: &Path, file: &str, namespace: &Name, shapes: &mut ShapeTable) 
         let qos = qos.map(|qos| table.text(qos)).filter(|qos| !qos.is_empty());
         let shape = Shape {
             labels: qos.map(|qos| ("qos".into(), qos.into())).into_iter().collect(),
-            cpu: MilliCpu(table.number(cpu, CPU_MAX)?),
-            memory: Bytes::from_mib(table.number(memory, MIB_MAX)?),
-            asks,
+            cpu,
+            memory,
+            asks: asks.clone(),
             node_terms: if product.values.is_empty() { Vec::new() } else { vec![NodeTerm { labels: vec![product], names: Vec::new() }] },
             ..Shape::default()
         };
+        let shape = shapes.place(shape);
+        if count > 0 && lives.len() < LIVES_MAX {
+            lives.push(Life {
+                namespace: namespace.clone(),
+                name: table.text(name).into(),
+                shape: Some(shape),
+                asks,
+                cpu: Some(cpu),
+                memory: Some(memory),
+                created,
+                scheduled,
+                started: scheduled,
+                ended: deleted,
+                goes_on: !matches!(phase, Phase::Succeeded | Phase::Failed),
+                ..Life::default()
+            });
+        }
+        if matches!(phase, Phase::Succeeded | Phase::Failed) {
+            continue;
+        }
         let since = (phase == Phase::Running).then_some(scheduled).flatten();
         pods.push(Pod {
             namespace: namespace.clone(),
             name: table.text(name).into(),
-            shape: shapes.place(shape),
+            shape,
             phase,
             created,
             scheduled: since,
@@ -287,7 +318,12 @@ fn read_pods(dir: &Path, file: &str, namespace: &Name, shapes: &mut ShapeTable) 
     }
     // A stable sort: a list without times keeps its own order.
     pods.sort_by_key(|pod| pod.scheduled);
-    Ok((pods, Timestamp(last)))
+    // What the list still knows at its end was not deleted: the trace ended.
+    for life in &mut lives {
+        life.ended = life.ended.filter(|ended| !life.goes_on || ended.0 < last);
+        life.put_in_order();
+    }
+    Ok((pods, lives, Timestamp(last)))
 }
 
 /// Seconds since the trace began; nothing where the cell is empty.
