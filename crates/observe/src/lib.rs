@@ -9,6 +9,7 @@ pub mod dcgm;
 mod engines;
 pub mod example;
 pub mod kubernetes;
+mod lives;
 pub mod prometheus;
 pub mod scrape;
 pub mod snapshot;

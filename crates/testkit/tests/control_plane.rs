@@ -220,7 +220,7 @@ async fn a_fleet_is_planted_aged_scraped_and_recorded() -> anyhow::Result<()> {
     let exporter = Served::start(engine.clone())?;
     targets.push(Target::pod(&exporter, &engine, "vllm", "ml", "llm-0", "main"));
     served.push(exporter);
-    let state = kube_state::page(pods.list(&ListParams::default()).await?.items);
+    let state = kube_state::page(pods.list(&ListParams::default()).await?.items, Vec::new());
     let exporter = Served::start(state.clone())?;
     targets.push(Target::pod(&exporter, &state, "kube-state-metrics", "monitoring", "kube-state-metrics-0", "kube-state-metrics"));
     served.push(exporter);

@@ -1,13 +1,15 @@
 //! Prometheus and what speaks its HTTP API (Thanos, Mimir, VictoriaMetrics): find it, and read a fleet's evidence from it.
 //!
 //! [`find()`] gives an [`Endpoint`], by address or through the API server; [`read()`] asks it for ranges, in chunks, with few
-//! requests at once, and feeds the answers to [`crate::dcgm::accumulate`] as they are parsed. Nothing here evaluates PromQL,
+//! requests at once, and feeds the answers to [`crate::dcgm::accumulate`] as they are parsed; what kube-state-metrics tells of
+//! pods that came and went becomes the fleet's history. Nothing here evaluates PromQL,
 //! and nothing is written.
 
 pub mod answer;
 mod endpoint;
 mod error;
 mod find;
+mod lives;
 mod plan;
 mod queries;
 mod read;

@@ -9,13 +9,14 @@ use plimsoll_fleet::{
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Names of all that could be read, for the question which of them are there.
-pub(super) const WANTED: [&str; 6] = [
+pub(super) const WANTED: [&str; 7] = [
     "{__name__=~\"DCGM_FI_.+\"}",
     "{__name__=~\"(vllm|sglang)[:_].+\"}",
     "{__name__=~\"(nv_trt_llm|trtllm|tgi)_.+\"}",
     "{__name__=~\"nv_inference_(pending_request_count|request_success)\"}",
     "kube_pod_container_resource_requests{resource=~\"nvidia_com_.+|amd_com_gpu\"}",
     "kube_node_info",
+    "{__name__=~\"kube_pod_(created|status_scheduled_time|start_time|container_state_started|completion_time|owner)\"}",
 ];
 
 /// The GPU requests of kube-state-metrics.
@@ -82,24 +83,54 @@ pub(super) fn engines(there: &BTreeSet<String>) -> Vec<EngineQuery> {
     by_kind.into_iter().filter(|(_, names)| !names.is_empty()).map(query).collect()
 }
 
-/// GPUs that pods without a node ask for, by resource. `exported` says that the store does not honour kube-state-metrics' labels.
-pub(super) fn waiting(exported: bool) -> String {
-    let prefix = if exported { "exported_" } else { "" };
-    let requests = REQUESTS.trim_end_matches('}');
-    format!("sum by (resource) (max by ({prefix}namespace, {prefix}pod, {prefix}container, resource) ({requests},{prefix}node=\"\"}}))")
+/// The labels of kube-state-metrics that the store has moved aside, because the target has labels of the same name and its own
+/// win. Which those are hangs on the target: a Service's has no `node`.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Moved(BTreeSet<String>);
+
+impl Moved {
+    /// From the names of labels that the series have.
+    pub(super) fn among(labels: &[String]) -> Self {
+        Self(labels.iter().filter_map(|label| label.strip_prefix("exported_")).map(str::to_owned).collect())
+    }
+
+    /// What the store calls one of kube-state-metrics' own labels.
+    pub(super) fn name(&self, label: &str) -> String {
+        if self.0.contains(label) { format!("exported_{label}") } else { label.to_owned() }
+    }
 }
 
-/// The GPUs that one unit of a resource is, by its name in kube-state-metrics (`nvidia_com_mig_1g_10gb`).
+/// GPUs that pods without a node ask for, by resource.
+pub(super) fn waiting(moved: &Moved) -> String {
+    let [namespace, pod, container, node] = ["namespace", "pod", "container", "node"].map(|label| moved.name(label));
+    let requests = REQUESTS.trim_end_matches('}');
+    format!("sum by (resource) (max by ({namespace}, {pod}, {container}, resource) ({requests},{node}=\"\"}}))")
+}
+
+/// The resource that kube-state-metrics calls `name`, which puts an underscore in place of every sign (`nvidia_com_mig_1g_10gb`);
+/// none: it is no accelerator.
+pub(super) fn resource_of(name: &str) -> Option<String> {
+    const NAMES: [&str; 8] = [
+        "nvidia.com/gpu",
+        "nvidia.com/gpu.shared",
+        "amd.com/gpu",
+        "google.com/tpu",
+        "habana.ai/gaudi",
+        "gpu.intel.com/i915",
+        "gpu.intel.com/xe",
+        "aws.amazon.com/neuron",
+    ];
+    let sanitised = |resource: &&&str| resource.chars().map(|sign| if sign.is_ascii_alphanumeric() { sign } else { '_' }).eq(name.chars());
+    let plain = || NAMES.iter().find(sanitised).map(|resource| (*resource).to_owned());
+    let profile = name.strip_prefix("nvidia_com_mig_").filter(|profile| !profile.is_empty());
+    profile.map(|profile| format!("{MIG_PREFIX}{}", profile.replace('_', "."))).or_else(plain)
+}
+
+/// The GPUs that one unit of a resource is, by its name in kube-state-metrics.
 pub(super) fn gpus_of(resource: &str) -> f64 {
-    match resource.strip_prefix("nvidia_com_mig_") {
-        Some(profile) => {
-            let name = format!("{MIG_PREFIX}{}", profile.replace('_', "."));
-            match resource::unit(&name) {
-                Some(resource::Unit::Mig(profile)) => plimsoll_fleet::mig::share(&resource::mig_profile(profile), None, None).gpus(),
-                _ => 1.0,
-            }
-        }
-        None => 1.0,
+    match resource_of(resource).as_deref().and_then(resource::unit) {
+        Some(resource::Unit::Mig(profile)) => plimsoll_fleet::mig::share(&resource::mig_profile(profile), None, None).gpus(),
+        _ => 1.0,
     }
 }
 
@@ -137,8 +168,15 @@ mod tests {
 
     #[test]
     fn a_waiting_slice_is_a_part_of_a_gpu() {
+        assert_eq!(resource_of("gpu_intel_com_i915").as_deref(), Some("gpu.intel.com/i915"));
+        assert_eq!(resource_of("cpu"), None);
         assert_eq!(gpus_of("nvidia_com_gpu"), 1.0);
         assert_eq!(gpus_of("nvidia_com_mig_1g_10gb"), 0.125);
-        assert!(waiting(true).contains("exported_node=\"\"") && waiting(false).contains("by (namespace, pod, container, resource)"));
+        assert!(waiting(&Moved::default()).contains("by (namespace, pod, container, resource)"));
+        // The chart's ServiceMonitor, without and with a node among the target's labels.
+        let mut labels = ["exported_namespace", "exported_pod", "exported_container", "pod", "node"].map(str::to_owned).to_vec();
+        assert!(waiting(&Moved::among(&labels)).contains(",node=\"\""));
+        labels.push("exported_node".to_owned());
+        assert!(waiting(&Moved::among(&labels)).contains("exported_node=\"\""));
     }
 }

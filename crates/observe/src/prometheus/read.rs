@@ -4,7 +4,7 @@
 //! not depend on which answer comes first. An answer becomes sketches before the next is taken.
 
 use super::{
-    Endpoint, PrometheusError, PrometheusOptions, QueryError, answer,
+    Endpoint, PrometheusError, PrometheusOptions, QueryError, answer, lives,
     plan::{self, Range},
     queries,
     survey::Survey,
@@ -16,6 +16,7 @@ use crate::{
         labels::Convention,
     },
     engines::Engines,
+    lives::Lives,
 };
 use futures::StreamExt;
 use plimsoll_fleet::{
@@ -45,6 +46,7 @@ enum About {
     Engine(Engine),
     Waiting,
     WaitingSeen,
+    Life(lives::Ask),
 }
 
 /// A query, asked for every stretch of time.
@@ -96,6 +98,7 @@ pub async fn read(
         accumulator.meet(name);
     }
     let mut engines = Engines::new(asked.window());
+    let mut lives = Lives::new();
     let ratio = survey.ratio(store, &plan.chunks).await;
     let mut warnings: BTreeSet<String> = BTreeSet::new();
     let mut unseen = ratio.unseen.clone();
@@ -116,7 +119,9 @@ pub async fn read(
     }
 
     let subjects = subjects(&survey, &engine_queries, &matchers);
-    let tasks = tasks(&subjects, &plan.chunks);
+    let tasks = tasks(&subjects, &plan);
+    let requests_of = |subject: usize| tasks.iter().filter(|task| task.subject == subject).count();
+    let requests: Vec<usize> = (0..subjects.len()).map(requests_of).collect();
     let total = tasks.len() as u64;
     let mut answers = futures::stream::iter(tasks.into_iter().enumerate().map(|(index, task)| {
         let subject = &subjects[task.subject];
@@ -159,6 +164,7 @@ pub async fn read(
                             accumulator.take_waiting_seen(point.at);
                         }
                     }),
+                    About::Life(ask) => answer::series(body, &mut |_, labels, points| lives::take(ask, labels, points, &mut lives)),
                 }?;
                 warnings.extend(told);
                 answered += 1;
@@ -192,7 +198,7 @@ pub async fn read(
 
     for (subject, error) in &first_errors {
         let count = subjects[*subject].failures.load(Ordering::Relaxed);
-        unseen.push(partial(&subjects[*subject].name, error, count, plan.chunks.len() * subjects[*subject].queries.len()));
+        unseen.push(partial(&subjects[*subject].name, error, count, requests[*subject]));
     }
     if !warnings.is_empty() {
         let list: Vec<&str> = warnings.iter().map(String::as_str).take(5).collect();
@@ -206,6 +212,10 @@ pub async fn read(
     let (usage, dropped) = engines.finish(accumulator.directory());
     accumulator.drop_more(dropped);
     accumulator.finish(fleet);
+    match survey.kube_state {
+        Some(_) => lives.finish(fleet, asked.window(), Seconds(lives::STEP.max(step.0))),
+        None => unseen.extend(no_past(fleet)),
+    }
     let evidence = &mut fleet.evidence;
     evidence.engines = usage;
     evidence.source = MetricsSource::Prometheus(store.name().into());
@@ -218,7 +228,7 @@ pub async fn read(
                 let all = known.map_or_else(|| subject.name.clone(), |known| format!("{known}; {}", subject.name));
                 evidence.engine_queries.insert(engine, all.into());
             }
-            About::Waiting | About::WaitingSeen => {}
+            About::Waiting | About::WaitingSeen | About::Life(_) => {}
         }
     }
     unseen.extend(short(fleet, options.window));
@@ -238,19 +248,23 @@ fn subjects(survey: &Survey, engine_queries: &[queries::EngineQuery], matchers: 
     for query in engine_queries.iter().filter(|query| !query.is_static) {
         subjects.push(subject(About::Engine(query.engine), query.query.clone(), vec![query.query.clone()]));
     }
-    if let Some(exported) = survey.waiting {
-        let waiting = queries::waiting(exported);
+    if let Some(moved) = &survey.kube_state {
+        let waiting = queries::waiting(moved);
         subjects.push(subject(About::Waiting, waiting.clone(), vec![waiting]));
         subjects.push(subject(About::WaitingSeen, queries::WAITING_SEEN.to_owned(), vec![queries::WAITING_SEEN.to_owned()]));
+        let lives = lives::questions(&survey.there, moved).into_iter();
+        subjects.extend(lives.map(|(ask, query)| subject(About::Life(ask), query.clone(), vec![query])));
     }
     subjects
 }
 
-/// Stretch by stretch, metric by metric: so the devices of a stretch's hours can be folded when it ends.
-fn tasks(subjects: &[Subject], chunks: &[Range]) -> Vec<Task> {
+/// Stretch by stretch, metric by metric: so the devices of a stretch's hours can be folded when it ends. The lives of pods come last.
+fn tasks(subjects: &[Subject], plan: &plan::Plan) -> Vec<Task> {
     let mut tasks = Vec::new();
-    for chunk in chunks {
-        for (index, subject) in subjects.iter().enumerate() {
+    let is_life = |subject: &Subject| matches!(subject.about, About::Life(_));
+    let sampled = subjects.iter().position(is_life).unwrap_or(subjects.len());
+    for chunk in &plan.chunks {
+        for (index, subject) in subjects[..sampled].iter().enumerate() {
             let range = match subject.about {
                 About::Waiting | About::WaitingSeen => Range { step: chunk.step * WAITING_STEP.div_ceil(chunk.step).max(1), ..*chunk },
                 _ => *chunk,
@@ -261,9 +275,13 @@ fn tasks(subjects: &[Subject], chunks: &[Range]) -> Vec<Task> {
                 shard,
                 range,
                 ends_batch: shard + 1 == shards,
-                ends_chunk: shard + 1 == shards && index + 1 == subjects.len(),
+                ends_chunk: shard + 1 == shards && index + 1 == sampled,
             }));
         }
+    }
+    for range in lives::chunks(plan.window) {
+        let ask = |subject| Task { subject, shard: 0, range, ends_batch: false, ends_chunk: false };
+        tasks.extend((sampled..subjects.len()).map(ask));
     }
     tasks
 }
@@ -303,6 +321,18 @@ fn partial(query: &str, error: &QueryError, failed: u32, of: usize) -> Unseen {
         why: format!("{failed} of {of} requests failed{given_up}: {error}").into(),
         remedy: error.remedy().into(),
     }
+}
+
+/// Without kube-state-metrics nobody tells which pods came and went.
+fn no_past(fleet: &Fleet) -> Option<Unseen> {
+    fleet.nodes.iter().any(|node| node.has_gpus()).then(|| Unseen {
+        kind: UnseenKind::MetricAbsent,
+        subject: "kube_pod_container_resource_requests".into(),
+        why:
+            "kube-state-metrics is not in the store, or no pod asked for GPUs: who waited when, and which pods came and went, is not known"
+                .into(),
+        remedy: "install kube-state-metrics (kube-prometheus-stack: kubeStateMetrics.enabled=true) and let Prometheus scrape it".into(),
+    })
 }
 
 /// Does the evidence cover much less than was asked for?

@@ -3,7 +3,7 @@
 use super::{
     Endpoint, QueryError, answer,
     plan::Range,
-    queries,
+    queries::{self, Moved},
     read::{moment, range},
 };
 use crate::{
@@ -35,8 +35,8 @@ pub(super) struct Survey {
     pub(super) hosts: Vec<String>,
     /// Series of one metric, about.
     pub(super) series: u64,
-    /// GPU requests of kube-state-metrics are there; whether its labels are `exported_…`.
-    pub(super) waiting: Option<bool>,
+    /// GPU requests of kube-state-metrics are there; which of its labels are `exported_…`.
+    pub(super) kube_state: Option<Moved>,
 }
 
 impl Survey {
@@ -52,7 +52,7 @@ impl Survey {
             host_label: "instance".to_owned(),
             hosts: Vec::new(),
             series: gpus as u64,
-            waiting: None,
+            kube_state: None,
         };
         // All series of one exporter have the same labels, so one metric tells them; the first that is there.
         if let Some(names) = queries::gauges(&survey.there).into_values().next() {
@@ -86,7 +86,7 @@ impl Survey {
         }
         if survey.there.contains("kube_pod_container_resource_requests") && survey.there.contains("kube_node_info") {
             let labels = list(store, "/api/v1/labels", queries::REQUESTS, window).await.unwrap_or_default();
-            survey.waiting = Some(labels.iter().any(|label| label == "exported_pod"));
+            survey.kube_state = Some(Moved::among(&labels));
         }
         Ok(survey)
     }

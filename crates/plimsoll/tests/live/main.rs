@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod metrics;
+mod past;
 mod planted;
 mod program;
 
@@ -44,12 +45,15 @@ const SCRAPE_RIGHTS: &str = include_str!("../../../../deploy/rbac-scrape.yaml");
 /// The history is written in steps of a quarter of an hour, which is asked for likewise.
 const STEP: Seconds = Seconds(900);
 
+const SNAPSHOT: &str = "fleet.tar.zst";
+
 #[tokio::test]
 async fn an_audit_finds_what_was_planted_and_nothing_else() -> anyhow::Result<()> {
     let Some(cluster) = Cluster::start(Options::default()).await? else { return Ok(()) };
     let planted = Planted::new(now());
     let pods = plant_all(&cluster, &planted).await?;
-    let exporters = metrics::serve(&planted, &pods)?;
+    let gone = past::gone(now());
+    let exporters = metrics::serve(&planted, &pods, &gone)?;
     let week = prometheus::Options { history: Seconds(7 * 86_400), step: STEP, ..prometheus::Options::default() };
     let Some(prometheus) = Prometheus::start(week, &exporters.targets).await? else { return Ok(()) };
     let user = cluster.user("reader", RIGHTS).await?;
@@ -58,8 +62,9 @@ async fn an_audit_finds_what_was_planted_and_nothing_else() -> anyhow::Result<()
     finds_what_was_planted(&audit)?;
     adds_up(&audit)?;
     sees_what_only_dra_publishes(&audit, &planted)?;
-    says_the_same_by_either_convention(&user, &audit, &exporters.targets).await?;
+    says_the_same_by_either_convention(&user, &audit, &exporters.targets, cluster.folder()).await?;
     a_snapshot_says_the_same(&user, prometheus.url(), cluster.folder())?;
+    past::tells(&cluster.folder().join(SNAPSHOT), &gone, Seconds(7 * 86_400))?;
     wrote_nothing(&cluster, "reader")?;
     goes_on_with_few_rights(&cluster, prometheus.url()).await?;
     answers_for_prometheus(&user)?;
@@ -209,7 +214,7 @@ fn row<'a>(audit: &'a Value, view: &str, key: &str) -> anyhow::Result<&'a Value>
 }
 
 /// Whether Prometheus honours all of the exporters' labels or moves all of them aside makes no difference.
-async fn says_the_same_by_either_convention(user: &Path, mixed: &Value, targets: &[Target]) -> anyhow::Result<()> {
+async fn says_the_same_by_either_convention(user: &Path, mixed: &Value, targets: &[Target], folder: &Path) -> anyhow::Result<()> {
     // A day shows all but what takes days to show: there a forgotten notebook is an idle one.
     let notebook = "Notebook dev/forgotten-notebook";
     let lasting = |audit: &Value| verdicts(audit).into_iter().filter(|(_, subject)| subject != notebook).collect::<BTreeSet<_>>();
@@ -221,13 +226,19 @@ async fn says_the_same_by_either_convention(user: &Path, mixed: &Value, targets:
         let (of_day, of_week) = (lasting(&audit), lasting(mixed));
         let other: Vec<_> = of_day.symmetric_difference(&of_week).collect();
         ensure!(other.is_empty(), "with honor_labels {honor} there are other findings: {other:?}");
+        let file = folder.join(format!("day-{honor}.tar.zst"));
+        let path = file.to_str().context("a path in UTF-8")?;
+        let window = ["--window", "1d"];
+        let taken = on(user, &[&["snapshot", "-o", path][..], &arguments(prometheus.url()), &window].concat())?;
+        ensure!(taken.status.success(), "no snapshot: {}", said(&taken));
+        past::tells(&file, &past::gone(now()), Seconds::DAY)?;
     }
     Ok(())
 }
 
 /// The audit of the snapshot is that of the cluster: all but the moment at which each was seen.
 fn a_snapshot_says_the_same(user: &Path, prometheus: &str, folder: &Path) -> anyhow::Result<()> {
-    let file = folder.join("fleet.tar.zst");
+    let file = folder.join(SNAPSHOT);
     let path = file.to_str().context("a path in UTF-8")?;
     // A cluster moves: two audits around the snapshot show that it did not meanwhile. Ages are told in whole units, and the
     // window in steps of a quarter of an hour, so that one repetition is enough.

@@ -20,8 +20,9 @@ pub struct Exporters {
     _served: Vec<Served>,
 }
 
-/// Serves the DCGM exporter of each node that has one, the engines of the planted services, and kube-state-metrics.
-pub fn serve(planted: &Planted, pods: &[Pod]) -> anyhow::Result<Exporters> {
+/// Serves the DCGM exporter of each node that has one, the engines of the planted services, and kube-state-metrics,
+/// which knows the pods that are `gone` too.
+pub fn serve(planted: &Planted, pods: &[Pod], gone: &[Pod]) -> anyhow::Result<Exporters> {
     let (mut targets, mut served) = (Vec::new(), Vec::new());
     // A pod that the exporter's Kubernetes mapping has lost.
     let named: Vec<Pod> = pods.iter().filter(|pod| app(pod) != Some("blind-spot")).cloned().collect();
@@ -44,7 +45,7 @@ pub fn serve(planted: &Planted, pods: &[Pod]) -> anyhow::Result<Exporters> {
         targets.push(Target::pod(&exporter, &page, "vllm", "web", name, "main"));
         served.push(exporter);
     }
-    let page = kube_state::page(pods.to_vec());
+    let page = kube_state::page(pods.to_vec(), gone.to_vec());
     let exporter = Served::start(page.clone())?;
     targets.push(Target::pod(&exporter, &page, "kube-state-metrics", "monitoring", "kube-state-metrics-0", "kube-state-metrics"));
     served.push(exporter);
