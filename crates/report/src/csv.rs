@@ -32,10 +32,10 @@ pub fn findings(audit: &Audit, comparison: Option<&Comparison>) -> String {
 }
 
 /// A header and its records as text.
-pub(crate) fn written<const N: usize>(header: [&str; N], records: impl Iterator<Item = [String; N]>) -> String {
+pub(crate) fn written<const N: usize>(header: [&str; N], mut records: impl Iterator<Item = [String; N]>) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let written = writer.write_record(header).and_then(|()| records.map(|record| writer.write_record(record)).collect());
-    let () = written.expect("every record has as many fields as the header, and memory takes them all");
+    let written = writer.write_record(header).and_then(|()| records.try_for_each(|record| writer.write_record(record)));
+    written.expect("every record has as many fields as the header, and memory takes them all");
     let bytes = writer.into_inner().expect("memory takes all that is flushed");
     String::from_utf8(bytes).expect("text goes in, so text comes out")
 }

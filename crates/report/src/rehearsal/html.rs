@@ -40,7 +40,12 @@ const OWN: &str = "
 .facts-of { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 6px 18px; margin: 0; }
 .facts-of dt { font-weight: 600; } .facts-of dd { margin: 0; overflow-wrap: anywhere; }
 @media (max-width: 760px) { .facts-of { grid-template-columns: minmax(0, 1fr); gap: 0; } .facts-of dd { margin-bottom: 8px; } }
-@media print { .pictures { grid-template-columns: 1fr 1fr; } .pictures figure { break-inside: avoid; } .compare { font-size: 8pt; } .compare th, .compare td { padding-left: 6px; } }
+@media print {
+  .pictures { grid-template-columns: 1fr 1fr; } .pictures.one { max-width: 60%; } .pictures figure { break-inside: avoid; }
+  h2, .note, .legend { break-after: avoid; break-inside: avoid; } .panel.scroll { overflow: visible; padding: 8px; }
+  .compare { font-size: 7pt; } .compare th, .compare td { padding-left: 5px; } .compare th, .compare small { font-size: 6.5pt; }
+  .compare th:first-child, .compare td:first-child { min-width: 60px; }
+}
 ";
 
 /// The rehearsal as a page.
@@ -164,7 +169,7 @@ fn compare(rehearsal: &Rehearsal, comparison: &Comparison, names: &Names) -> Mar
 fn drawn(picture: &Picture) -> Markup {
     let header: Vec<&str> = picture.figures.header.iter().map(String::as_str).collect();
     html! {
-        section.long {
+        section.long[picture.panels.len() > 4] {
             h2 { (picture.title) }
             p.note { (picture.note) }
             @if !picture.legend.is_empty() { div.legend { @for (key, text) in &picture.legend { span { (key.inline()) (text) } } } }

@@ -1,6 +1,6 @@
 //! An axis of time: by the calendar where the work has one, else from the first moment on.
 
-use crate::words;
+use crate::{chart::axis_number, words};
 use plimsoll_fleet::{Seconds, Timestamp};
 use plimsoll_simulate::rehearsal::{Moment, Rehearsal};
 
@@ -86,7 +86,7 @@ impl Clock {
                 step if step < MINUTE => format!("{} s", words::count(at)),
                 step if step < HOUR => format!("{} min", words::count(at / MINUTE)),
                 step if step < DAY => format!("{} h", words::count(at / HOUR)),
-                _ => format!("{} d", words::count(at / DAY)),
+                _ => format!("{} d", axis_number((at / DAY) as f64)),
             };
         };
         let moment = Timestamp(began.saturating_add_unsigned(at));

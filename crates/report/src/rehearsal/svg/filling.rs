@@ -1,7 +1,7 @@
 //! Allocation against arrivals: how far each policy fills the fleet as more and more is asked of it.
 
 use super::{
-    lines::{Axis, Chart, Line},
+    lines::{Axis, Chart, Guide, Line},
     picture::{Figures, Key, Picture},
 };
 use crate::{
@@ -115,10 +115,15 @@ fn bounds(rehearsal: &Rehearsal, drawn: &[usize]) -> Vec<f64> {
 fn guides(chart: &mut Chart, bounds: &[f64]) {
     let (low, high) = (chart.x.low.max(chart.y.low), chart.x.high.min(chart.y.high));
     if low < high {
-        chart.guides.push(("guide", String::new(), [(low, low), (high, high)]));
+        chart.guides.push(Guide { class: "guide", name: String::new(), from: (low, low), to: (high, high) });
     }
     for bound in bounds.iter().filter(|bound| (chart.y.low..=chart.y.high).contains(bound)) {
-        chart.guides.push(("bound", format!("bound {bound:.2} %"), [(chart.x.low, *bound), (chart.x.high, *bound)]));
+        chart.guides.push(Guide {
+            class: "bound",
+            name: format!("bound {bound:.2} %"),
+            from: (chart.x.low, *bound),
+            to: (chart.x.high, *bound),
+        });
     }
 }
 

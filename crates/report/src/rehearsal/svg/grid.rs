@@ -21,13 +21,13 @@ const CELLS: usize = 26_000;
 /// Nodes of all panels that say their figures on hover, each; more, and their pool does.
 const TOLD: usize = 700;
 /// Pools drawn apart; the others are one.
-const POOLS: usize = 40;
-/// GPUs side by side; more of a node begin a new row.
+const POOLS: usize = 16;
+/// GPUs side by side; a node with more has several rows.
 const ROW: usize = 8;
 const LEFT: f64 = 12.0;
 const ROOM: f64 = WIDTH - 2.0 * LEFT;
-/// A panel should not be higher than this.
-const HEIGHT: f64 = 420.0;
+/// The cells of a panel should not take more height than this.
+const HEIGHT: f64 = 400.0;
 /// A pool's name above it.
 const HEAD: f64 = 20.0;
 
@@ -57,23 +57,23 @@ fn states(node: &GridNode) -> Vec<usize> {
     node.gpus.iter().map(state).collect()
 }
 
-/// A row of cells that belong together.
-struct Node {
+/// A row of cells: a node's, or the like of it.
+struct Row {
     states: Vec<usize>,
     says: String,
 }
 
 struct Pool {
     name: String,
-    nodes: Vec<Node>,
+    rows: Vec<Row>,
     /// GPUs by state.
     counts: [u64; STATES.len()],
 }
 
 impl Pool {
-    /// Most cells of a node.
+    /// Most cells of a row.
     fn most(&self) -> usize {
-        self.nodes.iter().map(|node| node.states.len()).max().unwrap_or(0).max(1)
+        self.rows.iter().map(|row| row.states.len()).max().unwrap_or(0).max(1)
     }
 }
 
@@ -110,16 +110,20 @@ fn gather(name: String, nodes: &[&GridNode], each: usize) -> Pool {
     let all: Vec<Vec<usize>> = nodes.iter().map(|node| states(node)).collect();
     all.iter().flatten().for_each(|&state| counts[state] += 1);
     let name = format!("{name}, {}", words::plural(nodes.len() as u64, "node"));
-    let nodes = if each > 1 {
+    let rows = if each > 1 {
         // Alike cells beside each other: among tens of thousands the pattern tells, not the node.
         let mut cells: Vec<usize> = all.into_iter().flatten().collect();
         cells.sort_unstable();
         let cells: Vec<usize> = cells.chunks(each).map(|alike| alike[alike.len() / 2]).collect();
-        cells.chunks(ROW).map(|states| Node { states: states.to_vec(), says: String::new() }).collect()
+        cells.chunks(ROW).map(|states| Row { states: states.to_vec(), says: String::new() }).collect()
     } else {
-        nodes.iter().zip(all).map(|(node, states)| Node { says: says(node), states }).collect()
+        let rows = |(node, states): (&&GridNode, Vec<usize>)| {
+            let row = |states: &[usize]| Row { says: says(node), states: states.to_vec() };
+            states.chunks(ROW).map(row).collect::<Vec<_>>()
+        };
+        nodes.iter().zip(all).flat_map(rows).collect()
     };
-    Pool { name, nodes, counts }
+    Pool { name, rows, counts }
 }
 
 fn says(node: &GridNode) -> String {
@@ -150,30 +154,36 @@ struct Place {
     x: f64,
     y: f64,
     columns: usize,
-    /// From one node to the next.
-    node: (f64, f64),
+    /// From one row to the next.
+    row: (f64, f64),
 }
 
-/// The pools on shelves, for a distance of `pitch` from cell to cell; and the height that they take.
-fn layout(pools: &[Pool], pitch: f64) -> (Vec<Place>, f64) {
+/// The pools on shelves, for a distance of `pitch` from cell to cell.
+struct Layout {
+    places: Vec<Place>,
+    /// The height of all, and the part of it that cells take.
+    height: f64,
+    cells: f64,
+}
+
+fn layout(pools: &[Pool], pitch: f64) -> Layout {
     const BETWEEN: f64 = 22.0;
-    let (mut x, mut y, mut shelf) = (0.0, 0.0, 0.0);
+    let (mut x, mut y, mut shelf, mut cells) = (0.0, 0.0, 0.0, 0.0);
     let mut places = Vec::new();
     for pool in pools {
-        let (wide, high) = (pool.most().min(ROW), pool.most().div_ceil(ROW));
-        let node = (wide as f64 * pitch + pitch * 0.8, high as f64 * pitch + if high > 1 { pitch * 0.6 } else { 0.0 });
-        let columns = ((ROOM / node.0).floor() as usize).clamp(1, pool.nodes.len().max(1));
-        let rows = pool.nodes.len().div_ceil(columns);
-        let width = (columns as f64 * node.0).max(text_width(&pool.name, 14.0)).min(ROOM);
+        let row = ((pool.most() as f64 + 0.8) * pitch, pitch);
+        let columns = ((ROOM / row.0).floor() as usize).clamp(1, pool.rows.len().max(1));
+        let rows = pool.rows.len().div_ceil(columns) as f64;
+        let width = (columns as f64 * row.0).max(text_width(&pool.name, 14.0)).min(ROOM);
         if x > 0.0 && x + width > ROOM {
             (x, y) = (0.0, y + shelf + 10.0);
-            shelf = 0.0;
+            (cells, shelf) = (cells + shelf - HEAD, 0.0);
         }
-        places.push(Place { x: LEFT + x, y, columns, node });
+        places.push(Place { x: LEFT + x, y, columns, row });
         x += width + BETWEEN;
-        shelf = f64::max(shelf, HEAD + rows as f64 * node.1);
+        shelf = f64::max(shelf, HEAD + rows * row.1);
     }
-    (places, y + shelf)
+    Layout { places, height: y + shelf, cells: cells + shelf - HEAD }
 }
 
 pub(super) fn picture(rehearsal: &Rehearsal, names: &Names) -> Option<Picture> {
@@ -186,19 +196,19 @@ pub(super) fn picture(rehearsal: &Rehearsal, names: &Names) -> Option<Picture> {
     let each = nodes().map(|node| node.gpus.len()).sum::<usize>().div_ceil(CELLS).max(1);
     let all: Vec<Vec<Pool>> = drawn.iter().map(|&run| pools(&rehearsal.runs[run].grid.nodes, each)).collect();
     // One size for all runs, so that they compare.
-    let height = |pitch: f64| all.iter().map(|pools| layout(pools, pitch).1).fold(0.0, f64::max);
+    let height = |pitch: f64| all.iter().map(|pools| layout(pools, pitch).cells).fold(0.0, f64::max);
     let pitch =
         [16.0, 14.0, 12.0, 10.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.2, 2.6].into_iter().find(|&pitch| height(pitch) <= HEIGHT).unwrap_or(2.0);
     let told = each == 1 && nodes().count() <= TOLD;
     let panel = |(&run, pools): (&usize, &Vec<Pool>)| {
         let mean =
             rehearsal.runs[run].figures.allocation_peak.map_or_else(String::new, |peak| format!(": {:.1} % allocated", peak * 100.0));
-        draw(pools, pitch, told, format!("{}{mean}", words::shorten(&names.runs[run], 40)))
+        draw(pools, pitch, told, format!("{}{mean}", words::shorten(&names.runs[run], 34)))
     };
     let cell = if each > 1 {
         format!("Each cell stands for {each} GPUs of a pool, alike ones together.")
     } else {
-        "Each cell is a GPU, each row of up to eight a node.".to_owned()
+        "Each cell is a GPU, each row of up to eight a node (a larger one has several).".to_owned()
     };
     let left_out = rehearsal.runs.len().saturating_sub(drawn.len()) as u64;
     let left_out = if left_out > 0 { format!(" {} not drawn.", words::plural(left_out, "further run")) } else { String::new() };
@@ -213,22 +223,20 @@ pub(super) fn picture(rehearsal: &Rehearsal, names: &Names) -> Option<Picture> {
 }
 
 fn draw(pools: &[Pool], pitch: f64, told: bool, caption: String) -> Panel {
-    let (places, height) = layout(pools, pitch);
+    let Layout { places, height, .. } = layout(pools, pitch);
     let cell = pitch * if pitch > 4.0 { 0.84 } else { 0.76 };
     let mut pens: Vec<Pen> = STATES.iter().map(|_| Pen::default()).collect();
     for (pool, place) in pools.iter().zip(&places) {
-        for (at, node) in pool.nodes.iter().enumerate() {
+        for (at, row) in pool.rows.iter().enumerate() {
             let (x, y) = corner(place, at);
-            for (row, states) in node.states.chunks(ROW).enumerate() {
-                let middle = y + row as f64 * pitch + cell / 2.0;
-                let mut from = 0;
-                // Cells alike beside each other are one dashed line: the dashes are the cells.
-                for run in states.chunk_by(|a, b| a == b) {
-                    let left = x + from as f64 * pitch;
-                    pens[run[0]].move_to(left, middle);
-                    pens[run[0]].line_to(left + (run.len() - 1) as f64 * pitch + cell, middle);
-                    from += run.len();
-                }
+            let middle = y + cell / 2.0;
+            let mut from = 0;
+            // Cells alike beside each other are one dashed line: the dashes are the cells.
+            for run in row.states.chunk_by(|a, b| a == b) {
+                let left = x + from as f64 * pitch;
+                pens[run[0]].move_to(left, middle);
+                pens[run[0]].line_to(left + (run.len() - 1) as f64 * pitch + cell, middle);
+                from += run.len();
             }
         }
     }
@@ -236,7 +244,7 @@ fn draw(pools: &[Pool], pitch: f64, told: bool, caption: String) -> Panel {
     let body = html! {
         @for (pool, place) in pools.iter().zip(&places) {
             text x=(px(place.x)) y=(px(place.y + 13.0)) {
-                (words::shorten(&pool.name, ((WIDTH - LEFT - place.x) / 8.1) as usize))
+                (words::shorten(&pool.name, ((WIDTH - LEFT - place.x) / 8.6) as usize))
                 title { (counted(pool)) }
             }
         }
@@ -254,8 +262,8 @@ fn thousandths(size: f64) -> String {
 }
 
 fn corner(place: &Place, at: usize) -> (f64, f64) {
-    let (column, row) = (at % place.columns, at / place.columns);
-    (place.x + column as f64 * place.node.0, place.y + HEAD + row as f64 * place.node.1)
+    let (column, line) = (at % place.columns, at / place.columns);
+    (place.x + column as f64 * place.row.0, place.y + HEAD + line as f64 * place.row.1)
 }
 
 /// What says its figures on hover: each node, or else each pool.
@@ -265,10 +273,10 @@ fn hits(pool: &Pool, place: &Place, pitch: f64, told: bool) -> Markup {
     };
     html! {
         @if told {
-            @for (at, node) in pool.nodes.iter().enumerate() { (rect(corner(place, at), place.node.0 - pitch * 0.8, place.node.1, &node.says)) }
+            @for (at, row) in pool.rows.iter().enumerate() { (rect(corner(place, at), place.row.0 - pitch * 0.8, place.row.1, &row.says)) }
         } @else {
-            @let rows = pool.nodes.len().div_ceil(place.columns);
-            (rect((place.x, place.y + HEAD), place.columns as f64 * place.node.0, rows as f64 * place.node.1, &counted(pool)))
+            @let rows = pool.rows.len().div_ceil(place.columns);
+            (rect((place.x, place.y + HEAD), place.columns as f64 * place.row.0, rows as f64 * place.row.1, &counted(pool)))
         }
     }
 }

@@ -39,14 +39,22 @@ pub(super) struct Line {
     pub(super) points: Vec<(f64, f64, String)>,
 }
 
+/// A straight line that all others are measured by.
+pub(super) struct Guide {
+    pub(super) class: &'static str,
+    /// What stands above its right end; empty: the legend has it.
+    pub(super) name: String,
+    pub(super) from: (f64, f64),
+    pub(super) to: (f64, f64),
+}
+
 /// A chart of lines.
 pub(super) struct Chart {
     pub(super) x: Axis,
     pub(super) y: Axis,
     pub(super) height: f64,
     pub(super) lines: Vec<Line>,
-    /// Lines that all are measured by: class, name (empty: the legend has it), two points.
-    pub(super) guides: Vec<(&'static str, String, [(f64, f64); 2])>,
+    pub(super) guides: Vec<Guide>,
 }
 
 impl Axis {
@@ -90,8 +98,8 @@ impl Chart {
     pub(super) fn panel(&self, caption: &str) -> Panel {
         let body = html! {
             (self.grid())
-            @for (class, _, [from, to]) in &self.guides {
-                path class=(class) d={ "M" (px(self.x(from.0))) " " (px(self.y(from.1))) "L" (px(self.x(to.0))) " " (px(self.y(to.1))) } {}
+            @for guide in &self.guides {
+                path class=(guide.class) d={ "M" (px(self.x(guide.from.0))) " " (px(self.y(guide.from.1))) "L" (px(self.x(guide.to.0))) " " (px(self.y(guide.to.1))) } {}
             }
             @for line in self.lines.iter().filter(|line| line.name.is_empty()) { (self.line(line)) }
             @for line in self.lines.iter().filter(|line| !line.name.is_empty()) { (self.line(line)) }
@@ -139,8 +147,8 @@ impl Chart {
     /// Names of the lines to measure by, at their right ends, above them.
     fn guide_names(&self) -> Markup {
         html! {
-            @for (_, name, [_, to]) in self.guides.iter().filter(|guide| !guide.1.is_empty()) {
-                text.name x=(px(self.x(to.0) - 4.0)) y=(px(self.y(to.1) - 5.0)) text-anchor="end" { (name) }
+            @for guide in self.guides.iter().filter(|guide| !guide.name.is_empty()) {
+                text.name x=(px(self.x(guide.to.0) - 4.0)) y=(px(self.y(guide.to.1) - 5.0)) text-anchor="end" { (guide.name) }
             }
         }
     }

@@ -130,7 +130,7 @@ fn panel(run: &Run, name: &str, scale: &Scale, horizon: Option<u64>) -> Panel {
         (told(run, scale, horizon))
     };
     let mean = run.figures.allocation.map_or_else(String::new, |share| format!(": {:.1} % allocated on the mean", share * 100.0));
-    Panel { caption: format!("{}{mean}", words::shorten(name, 40)), height: HEIGHT, body }
+    Panel { caption: format!("{}{mean}", words::shorten(name, 30)), height: HEIGHT, body }
 }
 
 fn axes(scale: &Scale) -> Markup {
