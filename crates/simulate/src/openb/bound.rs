@@ -56,6 +56,7 @@ fn items(cluster: &Cluster, workload: &Workload, models: &BTreeMap<&str, u64>, a
             Gpus::None => continue,
             Gpus::Share(milli) => (milli, 1),
             Gpus::Whole(gpus) => (1000, u64::from(gpus)),
+            Gpus::Slices(slices) => (slices.grid.milli(slices.slot), slices.count.into()),
         };
         let may = |model: &str| cluster.kinds.iter().zip(&pod.allowed).any(|(kind, allowed)| *allowed && &*kind.model == model);
         let bins = (0..).zip(models.keys()).filter(|(_, model)| may(model)).map(|(bin, _)| bin).collect();

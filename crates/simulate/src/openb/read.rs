@@ -118,6 +118,7 @@ impl Cluster {
                 memory: Bytes::from_mib(row.number("memory_mib", 1, MIB_MAX)?),
                 gpus: gpus as u8,
                 pods: PODS_MAX,
+                mig: None,
             };
             if row.text("sn").is_empty() || nodes.insert(row.text("sn").to_owned(), kind).is_some() {
                 return Err(row.wrong("sn", "a name that no other node has"));
@@ -345,6 +346,7 @@ impl Row<'_> {
             Gpus::None => "no GPU".to_owned(),
             Gpus::Share(milli) => format!("{milli} thousandths of a GPU"),
             Gpus::Whole(count) => format!("{count} whole GPUs"),
+            Gpus::Slices(slices) => format!("{} MIG instances", slices.count),
         };
         let value = format!("{} m CPU, {} MiB, {gpus}", pod.cpu.0, pod.memory.mib());
         let expected = "no more than some empty node has".to_owned();

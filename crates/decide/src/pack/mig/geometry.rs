@@ -7,12 +7,13 @@
 use plimsoll_fleet::mig::{Attribute, Mark, Placement, Table, tables};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    num::NonZeroU8,
     sync::OnceLock,
 };
 
 /// Boards that are parted in the same way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Grid(u8);
+pub struct Grid(NonZeroU8);
 
 /// What is free on a GPU in MIG mode, as far as it matters for what may come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -121,14 +122,15 @@ impl Grid {
     /// The grid of the boards of `table`; none: it is not one of the bundled tables.
     #[must_use]
     pub fn of(table: &Table) -> Option<Self> {
-        all().iter().position(|known| alike(known.table, table)).map(|at| Self(at as u8))
+        let at = all().iter().position(|known| alike(known.table, table))?;
+        NonZeroU8::new(at as u8 + 1).map(Self)
     }
 
     /// Its rooms.
     #[must_use]
     pub fn geometry(self) -> &'static Geometry {
         // Only `of` makes grids, so there is one.
-        &all()[usize::from(self.0) % all().len()]
+        &all()[usize::from(self.0.get() - 1) % all().len()]
     }
 
     /// The thousandths of a GPU that an instance of `slot` takes: its memory slices over the grid.
@@ -291,16 +293,16 @@ mod tests {
     #[test]
     fn boards_of_one_die_share_a_grid() {
         assert_eq!(all().len(), 3);
-        for grid in (0..3).map(Grid) {
-            assert!(grid.geometry().len() < 0x4000, "{} rooms", grid.geometry().len());
+        for geometry in all() {
+            assert!(geometry.len() < 0x7fff, "{} rooms", geometry.len());
         }
     }
 
     proptest! {
         /// Whatever comes and goes, a room knows exactly what the table allows, and giving back restores it.
         #[test]
-        fn rooms_are_what_the_table_says(grid in 0_u8..3, picks in prop::collection::vec((any::<bool>(), any::<u32>()), 1..40)) {
-            let geometry = Grid(grid).geometry();
+        fn rooms_are_what_the_table_says(grid in 0_usize..3, picks in prop::collection::vec((any::<bool>(), any::<u32>()), 1..40)) {
+            let geometry = &all()[grid];
             let table = geometry.table;
             let (mut layout, mut room): (Vec<Placement>, Room) = (Vec::new(), geometry.empty());
             for (leave, pick) in picks {

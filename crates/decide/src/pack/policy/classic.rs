@@ -1,7 +1,8 @@
 //! The policies that others use and that ours is measured against.
 //!
 //! `best-fit`, `dot-product`, `gpu-packing` and `gpu-clustering` are those of the FGD experiment (ATC'23), to the integer.
-//! A share goes to the tightest GPU with room. Its last step for best fit, which stretches the points of all nodes that fit
+//! A share goes to the tightest GPU with room, and so does a MIG
+//! instance: it counts by its memory slices. Its last step for best fit, which stretches the points of all nodes that fit
 //! over 0 to 100, changes no order and is left out.
 
 use super::{
@@ -15,11 +16,7 @@ const SCALE_CPU: f64 = 128_000.0;
 const SCALE_GPU: f64 = 8_000.0;
 
 fn on_tightest(value: u64, state: &State, pod: &PodKind) -> Points {
-    let device = match pod.gpus {
-        Gpus::Share(milli) => state.tightest(milli).unwrap_or(0),
-        Gpus::None | Gpus::Whole(_) => 0,
-    };
-    Points { value, device }
+    Points { value, device: state.tightest(pod).unwrap_or(0) }
 }
 
 /// Any node that fits.
@@ -73,12 +70,12 @@ impl Policy for GpuPacking {
     fn points(&mut self, state: &State, pod: &PodKind) -> Points {
         let value = match pod.gpus {
             Gpus::None => 0,
-            _ if state.whole_free() == state.devices => {
+            _ if state.is_unused() => {
                 let gpus = u64::from(state.devices);
                 33_u64.saturating_sub(gpus).max(gpus)
             }
             Gpus::Whole(count) => 50_u64.saturating_sub(count.into()).max(33),
-            Gpus::Share(milli) => match state.tightest(milli).map(|device| state.free[usize::from(device)]) {
+            Gpus::Share(_) | Gpus::Slices(_) => match state.tightest(pod).map(|device| state.milli_of(state.free[usize::from(device)])) {
                 Some(FULL) => 49,
                 Some(free) => (100 - u64::from(free) * 100 / 1000 / 10).max(50),
                 None => 0,

@@ -7,7 +7,7 @@
 use super::{
     Mix, Points, Policy, Supply, Ties,
     mix::Fragments,
-    state::{FULL, Gpus, PodKind, State},
+    state::{Device, FULL, Gpus, PodKind, Slices, State},
 };
 
 pub(super) struct Fgd {
@@ -21,7 +21,19 @@ struct Typical {
     cpu: u64,
     count: usize,
     milli: u16,
+    slices: Option<Slices>,
     allowed: Box<[bool]>,
+}
+
+impl Typical {
+    /// What is free on GPUs that it cannot use, where it fits on the node.
+    fn unused(&self, state: &State) -> u32 {
+        let unused = |free: &Device| match self.slices {
+            None => free.milli() < self.milli,
+            Some(slices) => !state.has_room(*free, slices),
+        };
+        state.gpus().iter().filter(|free| unused(free)).map(|free| u32::from(state.milli_of(*free))).sum()
+    }
 }
 
 impl Fgd {
@@ -31,13 +43,14 @@ impl Fgd {
         let typical = mix
             .typical()
             .map(|(pod, count)| {
-                let (count_gpus, milli) = match pod.gpus {
-                    Gpus::None => (0, 0),
-                    Gpus::Share(milli) => (1, milli),
-                    Gpus::Whole(count) => (count.into(), FULL),
+                let (count_gpus, milli, slices) = match pod.gpus {
+                    Gpus::None => (0, 0, None),
+                    Gpus::Share(milli) => (1, milli, None),
+                    Gpus::Whole(count) => (count.into(), FULL, None),
+                    Gpus::Slices(slices) => (slices.count.into(), 0, Some(slices)),
                 };
                 let part = count as f64 / all as f64 / (kept as f64 / all as f64);
-                Typical { part, cpu: pod.cpu.0, count: count_gpus, milli, allowed: pod.allowed.clone() }
+                Typical { part, cpu: pod.cpu.0, count: count_gpus, milli, slices, allowed: pod.allowed.clone() }
             })
             .collect();
         Self { fragments: Fragments::new(supply.kinds, mix), typical }
@@ -65,12 +78,12 @@ impl Fgd {
             } else if !pod.allowed.get(usize::from(state.kind)).copied().unwrap_or(false) {
                 elsewhere += all;
             } else {
-                let fits = state.gpus().iter().filter(|free| **free >= pod.milli).count() >= pod.count;
+                let fits = match pod.slices {
+                    None => state.gpus().iter().filter(|free| free.milli() >= pod.milli).count() >= pod.count,
+                    Some(slices) => state.has_slices(slices),
+                };
                 match (fits, cpu) {
-                    (true, true) => {
-                        let small: u32 = state.gpus().iter().filter(|free| **free < pod.milli).map(|free| u32::from(*free)).sum();
-                        lack_gpu += pod.part * f64::from(small);
-                    }
+                    (true, true) => lack_gpu += pod.part * f64::from(pod.unused(state)),
                     (true, false) => lack_cpu += all,
                     (false, true) => lack_gpu += all,
                     (false, false) => lack_both += all,
@@ -88,13 +101,9 @@ impl Policy for Fgd {
             let after = state.with(pod, device);
             self.squash(before, self.fragments.of(&after), (state, &after))
         };
-        let Gpus::Share(milli) = pod.gpus else { return Points { value: value(0), device: 0 } };
         let mut best: Option<Points> = None;
-        for (device, &free) in (0_u8..).zip(state.gpus()) {
-            // A GPU as free as an earlier one gives the same points, and the first wins.
-            if free < milli || state.gpus()[..usize::from(device)].contains(&free) {
-                continue;
-            }
+        // A GPU as free as an earlier one gives the same points, and the first wins.
+        for device in state.choices(pod) {
             let value = value(device);
             if best.is_none_or(|best| value > best.value) {
                 best = Some(Points { value, device });

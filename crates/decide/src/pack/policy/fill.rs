@@ -7,12 +7,16 @@
 //!
 //! A node's best filling under its CPU is bounded by Lagrange: for each of a few prices of CPU, every GPU is filled at its best
 //! by worth less CPU at that price, and the least sum counts. All fillings are tabled, so a state costs a few additions a GPU.
+//! GPUs in MIG mode are filled by the instances that still fit there, each worth what one more costs in an exact plan of all.
 
 use super::{
     Mix, NodeKind,
     state::{FULL, Gpus, PodKind, State},
 };
-use crate::bound::pattern::{Items, worths};
+use crate::{
+    bound::pattern::{Items, worths},
+    pack::mig::{Grid, online},
+};
 
 /// Prices of CPU: worth of a thousandth of a GPU for a thousandth of a core. A whole GPU with the CPU of a common node's GPU
 /// costs about 0.08.
@@ -26,6 +30,8 @@ pub(super) struct Fill {
     table_of: Vec<usize>,
     /// By free thousandths of a GPU.
     tables: Vec<Vec<Row>>,
+    /// By kind of node, and room of a GPU in MIG mode.
+    rooms: Vec<Vec<Row>>,
 }
 
 /// The part of a kind of pod that lies on one GPU.
@@ -46,6 +52,7 @@ impl Fill {
                 Gpus::None => None,
                 Gpus::Share(milli) => Some((milli, 1, pod, *count)),
                 Gpus::Whole(gpus) => Some((FULL, gpus, pod, *count)),
+                Gpus::Slices(_) => None,
             })
             .collect();
         for (size, gpus, _, count) in &parts {
@@ -75,7 +82,9 @@ impl Fill {
                 }
             })
             .collect();
-        Self { table_of, tables: tables.into_iter().map(|(_, table)| table).collect() }
+        let rooms =
+            kinds.iter().enumerate().map(|(kind, of)| of.mig.as_ref().map_or_else(Vec::new, |mig| rooms(mig.grid, kind, mix))).collect();
+        Self { table_of, tables: tables.into_iter().map(|(_, table)| table).collect(), rooms }
     }
 
     /// An upper estimate of the worth of what could still come to a node in `state`, in thousandths of a GPU.
@@ -83,8 +92,15 @@ impl Fill {
         let Some(table) = self.table_of.get(usize::from(state.kind)).map(|table| &self.tables[*table]) else { return 0.0 };
         let cpu = state.cpu.0 as f32;
         let mut sums = CPU_PRICES.map(|price| price * cpu);
-        for &free in state.gpus().iter().filter(|free| **free > 0) {
-            let row = &table[usize::from(free.min(FULL))];
+        for free in state.gpus() {
+            let row = match free.room() {
+                None if free.milli() == 0 => continue,
+                None => &table[usize::from(free.milli())],
+                Some(room) => match self.rooms[usize::from(state.kind)].get(usize::from(room.0)) {
+                    Some(row) => row,
+                    None => continue,
+                },
+            };
             sums.iter_mut().zip(row).for_each(|(sum, worth)| *sum += worth);
         }
         sums.into_iter().fold(f32::INFINITY, f32::min)
@@ -107,6 +123,32 @@ fn table<'a>(pieces: impl Iterator<Item = &'a Piece<'a>>) -> Vec<Row> {
             }
         }
         rows.iter_mut().zip(best).for_each(|(row, best)| row[at] = best);
+    }
+    rows
+}
+
+/// The best fillings of a GPU in MIG mode by the instances that are expected on this kind of node, by room.
+fn rooms(grid: Grid, kind: usize, mix: &Mix) -> Vec<Row> {
+    let here: Vec<(u8, u64, f64)> = mix
+        .pods
+        .iter()
+        .filter(|(pod, _)| pod.allowed.get(kind) == Some(&true))
+        .filter_map(|(pod, count)| match pod.gpus {
+            Gpus::Slices(slices) if slices.grid == grid => {
+                let each = u64::from(slices.count.max(1));
+                Some((slices.slot, count * each, pod.cpu.0 as f64 / each as f64))
+            }
+            _ => None,
+        })
+        .collect();
+    let expected: Vec<(u8, u64)> = here.iter().map(|&(slot, count, _)| (slot, count)).collect();
+    let worths = online::worths(grid, &expected);
+    let least_cpu = |slot: u8| here.iter().filter(|(other, ..)| *other == slot).map(|(_, _, cpu)| *cpu).fold(f64::INFINITY, f64::min);
+    let mut rows = vec![[0.0; PRICES]; grid.geometry().len()];
+    for (at, price) in CPU_PRICES.into_iter().enumerate() {
+        let cost = |slot: u8| Some(f64::from(price) * least_cpu(slot)).filter(|cost| cost.is_finite()).unwrap_or(0.0);
+        let best = online::fillings(grid, &worths, cost);
+        rows.iter_mut().zip(best).for_each(|(row, best)| row[at] = best as f32);
     }
     rows
 }

@@ -4,7 +4,7 @@
 //! Descent", USENIX ATC'23. A free thousandth is a fragment for a pod that cannot use it: all of a node's where the pod does
 //! not fit there, else those on GPUs with less free than it asks.
 
-use super::state::{FULL, Gpus, NodeKind, PodKind, State};
+use super::state::{FULL, Gpus, NodeKind, PodKind, Slices, State};
 
 /// Kinds of pods with how many of each are expected.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -62,6 +62,7 @@ fn typical(pods: &[(PodKind, u64)]) -> Vec<usize> {
             Gpus::None => (0, 0),
             Gpus::Share(milli) => (milli, 1),
             Gpus::Whole(count) => (FULL, count),
+            Gpus::Slices(slices) => (slices.grid.milli(slices.slot), slices.count),
         };
         (pod.cpu, milli, count, &pod.wording)
     };
@@ -104,6 +105,9 @@ impl Fragmentation {
 /// that ask for 2 to `k` whole GPUs, both counted where model and CPU allow, and `N` all typical pods. With `T` free in all,
 /// `m` the most free on one GPU and `w` GPUs wholly free, the pods that fit are `A(m)` and `B(w)`, so the fragments are
 /// `T (N - A(m) - B(w)) + sum over GPUs of free × (A(m) - A(free) + (B(w) where free < 1000))`.
+///
+/// Where GPUs are in MIG mode, what is free of them is a fragment for all of these, and each kind of typical pods with instances is looked
+/// at for itself: what is free on GPUs with no place for one is a fragment for it.
 #[derive(Debug, Clone)]
 pub(super) struct Fragments {
     /// Number of typical pods.
@@ -123,6 +127,8 @@ struct Table {
     single: Vec<u32>,
     /// `B` by CPU level and whole GPUs.
     several: Vec<u32>,
+    /// Pods with MIG instances: CPU, instances, how many of them are expected.
+    slices: Vec<(u64, Slices, u64)>,
 }
 
 /// Whole GPUs, from none to the most.
@@ -134,7 +140,7 @@ impl Fragments {
         let single = |pod: &PodKind| match pod.gpus {
             Gpus::Share(milli) => Some(milli),
             Gpus::Whole(1) => Some(FULL),
-            Gpus::None | Gpus::Whole(_) => None,
+            Gpus::None | Gpus::Whole(_) | Gpus::Slices(_) => None,
         };
         let mut asks: Vec<u16> = typical.iter().filter_map(|(pod, _)| single(pod)).collect();
         asks.sort_unstable();
@@ -166,7 +172,12 @@ impl Fragments {
                         }
                     }
                 }
-                Table { cpu, single: singles, several }
+                let slices = |pod: &&(&PodKind, u64)| match pod.0.gpus {
+                    Gpus::Slices(slices) => Some((pod.0.cpu.0, slices, pod.1)),
+                    _ => None,
+                };
+                let slices = here.iter().filter_map(|pod| slices(&pod)).collect();
+                Table { cpu, single: singles, several, slices }
             })
             .collect();
         Self { all: typical.iter().map(|(_, count)| count).sum(), step_of, steps, tables }
@@ -179,7 +190,7 @@ impl Fragments {
         let single = &table.single[level * self.steps..][..self.steps];
         let step = |free: u16| u64::from(single[usize::from(self.step_of[usize::from(free.min(FULL))])]);
         let (mut total, mut largest, mut whole) = (0_u64, 0, 0);
-        for &free in state.gpus() {
+        for free in state.gpus().iter().map(|free| free.milli()) {
             total += u64::from(free);
             largest = largest.max(free);
             whole += usize::from(free == FULL);
@@ -187,9 +198,24 @@ impl Fragments {
         let ones = step(largest);
         let more = u64::from(table.several[level * COUNTS + whole]);
         let mut fragments = total * (self.all - ones - more);
-        for &free in state.gpus() {
+        for free in state.gpus().iter().map(|free| free.milli()) {
             let unused = ones - step(free) + if free < FULL { more } else { 0 };
             fragments += u64::from(free) * unused;
+        }
+        if state.grid.is_some() { fragments + self.in_mig_mode(state, table, total) } else { fragments }
+    }
+
+    /// What GPUs in MIG mode add to the fragments of a node that has `others` free on those that are not.
+    fn in_mig_mode(&self, state: &State, table: &Table, others: u64) -> u64 {
+        let free = u64::from(state.free_milli()) - others;
+        // All of it, for everybody; what is free on others counts already for pods with instances as for all.
+        let mut fragments = free * self.all;
+        for &(cpu, slices, count) in &table.slices {
+            if state.cpu.0 >= cpu && state.has_slices(slices) {
+                let usable = state.gpus().iter().filter(|device| state.has_room(**device, slices));
+                let usable: u64 = usable.map(|device| u64::from(state.milli_of(*device))).sum();
+                fragments -= usable * count;
+            }
         }
         fragments
     }

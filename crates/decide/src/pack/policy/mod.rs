@@ -14,6 +14,9 @@
 //! - `waste`, `fill`: what a node would waste in the end, and what it could hold at best.
 //! - `plimsoll`: ours: the same gradient, what the node would waste in the end, and a price for scarce models.
 //!
+//! A GPU in MIG mode has a room ([`super::mig::Room`]) instead of free thousandths: instances have real starts there, or are those of a
+//! fixed layout.
+//!
 //! Nothing in here reads a clock or draws a random number: where a policy wants chance, the caller hands it a number.
 
 mod classic;
@@ -25,12 +28,14 @@ mod plimsoll;
 mod state;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_mig;
 mod waste;
 
 pub use mix::{Fragmentation, Mix};
 pub use placer::{Place, Placer, Spot};
 pub use plimsoll::Weights;
-pub use state::{DEVICES_MAX, Gpus, NodeKind, PodKind, State};
+pub use state::{DEVICES_MAX, Device, Gpus, Mig, NodeKind, PodKind, SLICES_MAX, Slice, Slices, State};
 
 use std::{fmt, str::FromStr};
 

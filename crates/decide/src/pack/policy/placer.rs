@@ -8,7 +8,7 @@
 
 use super::{
     Load, Policy, Ties,
-    state::{DEVICES_MAX, FULL, Gpus, NodeKind, PodKind, State},
+    state::{DEVICES_MAX, Device, FULL, Gpus, NodeKind, PodKind, SLICES_MAX, Slice, State},
 };
 use plimsoll_fleet::Bytes;
 use std::{
@@ -32,6 +32,8 @@ pub struct Place {
     pub node: u32,
     /// The GPUs that it has something of, a bit each.
     pub devices: u16,
+    /// Its MIG instances, from the first.
+    pub slices: [Option<Slice>; SLICES_MAX],
 }
 
 struct Node {
@@ -42,8 +44,8 @@ struct Node {
     stack: u32,
     /// It takes no more pods. What is there stays.
     closed: bool,
-    /// Pods with shares (0) and with k whole GPUs (k) that are there.
-    company: [u16; DEVICES_MAX + 1],
+    /// Pods that are there, by [`Gpus::group`].
+    company: [u16; DEVICES_MAX + 2],
 }
 
 struct Stack {
@@ -112,10 +114,14 @@ impl Placer {
         for (id, spot) in (0..).zip(spots) {
             let (state, pods_left) = match placer.kinds.get(usize::from(spot.kind)) {
                 Some(kind) => (kind.empty(spot.kind), kind.pods),
-                None => (NodeKind { model: "".into(), cpu: Default::default(), memory: Bytes::ZERO, gpus: 0, pods: 0 }.empty(spot.kind), 0),
+                None => (
+                    NodeKind { model: "".into(), cpu: Default::default(), memory: Bytes::ZERO, gpus: 0, pods: 0, mig: None }
+                        .empty(spot.kind),
+                    0,
+                ),
             };
             placer.total_milli += u64::from(state.free_milli());
-            placer.nodes.push(Node { state, rank: spot.rank, pods_left, stack: 0, closed: false, company: [0; DEVICES_MAX + 1] });
+            placer.nodes.push(Node { state, rank: spot.rank, pods_left, stack: 0, closed: false, company: [0; DEVICES_MAX + 2] });
             placer.list(id);
         }
         let room = |pod: &PodKind| placer.nodes.iter().filter(|node| node.state.fits(pod)).count() as u32;
@@ -135,15 +141,25 @@ impl Placer {
         let node = self.best(pod, draw, admit)?;
         let kind = &self.pods[pod];
         let state = &self.nodes[node as usize].state;
+        let mut slices = [None; SLICES_MAX];
+        let seen = &self.stacks[self.nodes[node as usize].stack as usize].state;
         let devices = match kind.gpus {
             Gpus::None => 0,
-            Gpus::Share(_) => 1 << self.policy.points(&self.stacks[self.nodes[node as usize].stack as usize].state, kind).device,
+            Gpus::Share(_) => 1 << self.policy.points(seen, kind).device,
             Gpus::Whole(count) => {
-                let free = state.free.iter().enumerate().filter(|(_, free)| **free == FULL);
+                let free = state.free.iter().enumerate().filter(|(_, free)| **free == Device::of_milli(FULL));
                 free.take(count.into()).fold(0, |devices, (device, _)| devices | 1 << device)
             }
+            Gpus::Slices(of) => {
+                let mut after = *state;
+                let mut places = slices.iter_mut();
+                let first = self.policy.points(seen, kind).device;
+                let fits = after.take_slices(of, Some(first), |slice| places.by_ref().take(1).for_each(|place| *place = Some(slice)));
+                debug_assert!(fits, "the node was judged to have room");
+                slices.iter().flatten().fold(0, |devices, slice| devices | 1 << slice.device)
+            }
         };
-        Some(Place { node, devices })
+        Some(Place { node, devices, slices })
     }
 
     /// Puts a pod where [`Self::choose`] has said.
@@ -186,7 +202,8 @@ impl Placer {
     /// Counts a node among what there is, or no longer.
     fn count(&mut self, node: u32, there: bool) {
         let state = &self.nodes[node as usize].state;
-        let milli = u64::from(FULL) * u64::from(state.devices);
+        let empty = self.kinds.get(usize::from(state.kind)).map(|kind| kind.empty(state.kind));
+        let milli = empty.map_or(0, |empty| u64::from(empty.free_milli()));
         self.total_milli = if there { self.total_milli + milli } else { self.total_milli - milli };
         for (pod, hosts) in self.watched.iter().zip(&mut self.hosts) {
             if state.fits(pod) {
@@ -231,28 +248,27 @@ impl Placer {
             Gpus::None => 0,
             Gpus::Share(milli) => milli,
             Gpus::Whole(_) => FULL,
+            Gpus::Slices(slices) => {
+                place.slices.iter().flatten().for_each(|slice| node.state.change_slice(slices, *slice, put));
+                0
+            }
         };
         let state = &mut node.state;
-        let devices = state.free.iter_mut().enumerate().filter(|(device, _)| place.devices & 1 << device != 0);
-        let group = match kind.gpus {
-            Gpus::None => None,
-            Gpus::Share(_) => Some(0),
-            Gpus::Whole(count) => Some(usize::from(count).min(DEVICES_MAX)),
-        };
+        if share > 0 {
+            (0..DEVICES_MAX).filter(|device| place.devices & 1 << device != 0).for_each(|device| state.change_milli(device, share, put));
+        }
         if put {
-            devices.for_each(|(_, free)| *free -= share);
             state.cpu.0 -= kind.cpu.0;
             state.memory.0 -= kind.memory.0;
             node.pods_left -= 1;
             self.allocated_milli += gpus;
         } else {
-            devices.for_each(|(_, free)| *free += share);
             state.cpu.0 += kind.cpu.0;
             state.memory.0 += kind.memory.0;
             node.pods_left += 1;
             self.allocated_milli -= gpus;
         }
-        if let Some(group) = group {
+        if let Some(group) = kind.gpus.group() {
             let company = &mut node.company[group];
             *company = if put { *company + 1 } else { *company - 1 };
             let bit = kind.gpus.company();

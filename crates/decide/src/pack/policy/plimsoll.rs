@@ -5,7 +5,7 @@
 //!
 //! - what no filling, however lucky, could use (`fill`): the difference of free GPUs and the worth of the best pods that fit;
 //! - what is left after a few fixed sequences of expected pods, first come first served (`waste`);
-//! - what the next pod cannot use (`mix`): the fragments of FGD;
+//! - what the next pod cannot use (`mix`): the fragments of FGD, those of MIG instances on their GPU once more;
 //! - room for pods with several GPUs, where nodes with such room are getting few for the pods that are still to come.
 //!
 //! To that comes a price for GPUs that pods ask for which may not go elsewhere, paid by all pods that take them. It falls when the
@@ -24,6 +24,7 @@ use super::{
     state::{Gpus, PodKind, State},
     waste::Waste,
 };
+use crate::pack::mig::{Grid, online};
 
 /// How much each part of the policy counts.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,6 +35,9 @@ pub struct Weights {
     pub waste: f64,
     /// Weight of what the next pod cannot use.
     pub fragments: f64,
+    /// Weight of what the next MIG instance cannot use of a GPU in MIG mode, beside the fragments: there a small instance in the wrong
+    /// place keeps a large one out at once.
+    pub slices: f64,
     /// Thousandths of a GPU that a node is worth more for each kind of pod with several GPUs that it has room for, while nodes with
     /// such room are few.
     pub hold: f64,
@@ -57,6 +61,7 @@ impl Default for Weights {
             fill: 1.0,
             waste: 0.25,
             fragments: 1.0 / 16.0,
+            slices: 1.0,
             hold: 190.0,
             price: 0.375,
             price_full: 1.0 / 16.0,
@@ -72,6 +77,8 @@ pub(super) struct Plimsoll {
     fill: Fill,
     waste: Waste,
     fragments: Fragments,
+    /// By kind of node and room of a GPU in MIG mode, what the next instance cannot use.
+    rooms: Vec<Vec<f64>>,
     large: Vec<Large>,
     prices: Vec<f64>,
     weights: Weights,
@@ -103,6 +110,7 @@ impl Plimsoll {
             fill: Fill::new(supply.kinds, mix),
             waste: Waste::new(mix, weights.sequences, weights.length),
             fragments: Fragments::new(supply.kinds, mix),
+            rooms: rooms(supply, mix),
             large: large(mix),
             prices: prices(supply, mix),
             weights,
@@ -111,14 +119,37 @@ impl Plimsoll {
         }
     }
 
+    /// What the next MIG instance cannot use of the node's GPUs in MIG mode.
+    fn unused_slices(&self, state: &State) -> f64 {
+        let Some(rooms) = self.rooms.get(usize::from(state.kind)) else { return 0.0 };
+        state.gpus().iter().filter_map(|device| rooms.get(usize::from(device.room()?.0))).sum()
+    }
+
     fn potential(&mut self, state: &State) -> f64 {
         let weights = &self.weights;
         let unusable = f64::from(state.free_milli()) - f64::from(self.fill.of(state));
         let fragments = self.fragments.of(state) as f64 / self.fragments.all.max(1) as f64;
+        let slices = match state.grid {
+            None => 0.0,
+            Some(_) => self.unused_slices(state),
+        };
         let held = self.large.iter().filter(|large| large.scarce && state.fits(&large.pod)).count();
-        weights.fill * unusable + weights.fragments * fragments - weights.hold * held as f64
+        weights.fill * unusable + weights.fragments * fragments + weights.slices * slices - weights.hold * held as f64
             + weights.waste * f64::from(self.waste.of(state))
     }
+}
+
+/// By kind of node with GPUs in MIG mode and by room, the thousandths that the instances expected there have no place for.
+fn rooms(supply: Supply<'_>, mix: &Mix) -> Vec<Vec<f64>> {
+    let of = |kind: usize, grid: Grid| {
+        let here = mix.pods.iter().filter(|(pod, _)| pod.allowed.get(kind) == Some(&true));
+        let expected = here.filter_map(|(pod, count)| match pod.gpus {
+            Gpus::Slices(slices) if slices.grid == grid => Some((slices.slot, *count)),
+            _ => None,
+        });
+        online::fragments(grid, &expected.collect::<Vec<_>>())
+    };
+    supply.kinds.iter().enumerate().map(|(kind, node)| node.mig.as_ref().map_or_else(Vec::new, |mig| of(kind, mig.grid))).collect()
 }
 
 fn large(mix: &Mix) -> Vec<Large> {
@@ -152,14 +183,8 @@ impl Policy for Plimsoll {
         // Pods without GPUs pay nothing: if they did, they would crowd the nodes that nobody is pinned to.
         let toll = price * self.prices.get(usize::from(state.kind)).copied().unwrap_or(0.0) * pod.gpus.milli() as f64;
         let mut best: Option<(i64, u16, u8)> = None;
-        let devices = if matches!(pod.gpus, Gpus::Share(_)) { state.devices } else { 1 };
-        for device in 0..devices {
-            let free = state.free[usize::from(device)];
-            if let Gpus::Share(milli) = pod.gpus
-                && (free < milli || state.gpus()[..usize::from(device)].contains(&free))
-            {
-                continue;
-            }
+        for device in state.choices(pod) {
+            let free = state.milli_of(state.free[usize::from(device)]);
             let rise = self.potential(&state.with(pod, device)) - before;
             let bucket = (-rise / self.weights.bucket).floor() as i64 - (toll / self.weights.bucket).floor() as i64;
             if best.is_none_or(|(most, tightest, _)| bucket > most || (bucket == most && free < tightest)) {

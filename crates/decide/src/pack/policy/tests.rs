@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use state::FULL;
 
 fn node(model: &str, cpu: u64, gpus: u8) -> NodeKind {
-    NodeKind { model: model.into(), cpu: MilliCpu(cpu), memory: Bytes::from_mib(cpu * 4), gpus, pods: 110 }
+    NodeKind { model: model.into(), cpu: MilliCpu(cpu), memory: Bytes::from_mib(cpu * 4), gpus, pods: 110, mig: None }
 }
 
 fn pod(cpu: u64, gpus: Gpus, allowed: &[bool]) -> PodKind {
@@ -47,7 +47,7 @@ fn placer(policy: Named, spots: &[Spot]) -> Placer {
 }
 
 /// What a run comes to, told without the names of nodes: how the GPUs of each kind of node are filled.
-fn filled(placer: &Placer, nodes: u32) -> Vec<(u16, MilliCpu, [u16; DEVICES_MAX])> {
+fn filled(placer: &Placer, nodes: u32) -> Vec<(u16, MilliCpu, [Device; DEVICES_MAX])> {
     let mut filled: Vec<_> = (0..nodes).map(|node| placer.state(node)).map(|state| (state.kind, state.cpu, state.profile())).collect();
     filled.sort_unstable();
     filled
@@ -98,6 +98,7 @@ proptest! {
                     Gpus::None => (0, 0),
                     Gpus::Share(milli) => (milli.into(), 1),
                     Gpus::Whole(count) => (u64::from(FULL), u32::from(count)),
+                    Gpus::Slices(_) => unreachable!("none of these pods asks for instances"),
                 };
                 prop_assert_eq!(place.devices.count_ones(), count);
                 (0..DEVICES_MAX).filter(|device| place.devices & 1 << device != 0).for_each(|device| taken[device] += each);
@@ -106,7 +107,7 @@ proptest! {
             prop_assert!(cpu <= kind.cpu.0 && memory <= kind.memory.0);
             prop_assert_eq!(state.cpu.0, kind.cpu.0 - cpu);
             for (taken, free) in taken.iter().zip(state.gpus()) {
-                prop_assert_eq!(u64::from(*free), u64::from(FULL) - taken);
+                prop_assert_eq!(u64::from(free.milli()), u64::from(FULL) - taken);
             }
         }
         let sum: u64 = placed.iter().map(|(pod, _)| pods[*pod].gpus.milli()).sum();
@@ -138,12 +139,12 @@ proptest! {
         state.cpu = MilliCpu(cpu);
         let gpus = usize::from(state.devices);
         // Rounded, so that whole GPUs are among them.
-        state.free[..gpus].iter_mut().zip(free).for_each(|(gpu, free)| *gpu = free.div_ceil(250) * 250);
+        state.free[..gpus].iter_mut().zip(free).for_each(|(gpu, free)| *gpu = Device::of_milli(free.div_ceil(250) * 250));
         let total = u64::from(state.free_milli());
         let defined: u64 = mix
             .typical()
             .map(|(pod, count)| {
-                let small = |milli: u16| state.gpus().iter().filter(|free| **free < milli).map(|free| u64::from(*free)).sum::<u64>();
+                let small = |milli: u16| state.gpus().iter().map(|free| free.milli()).filter(|free| *free < milli).map(u64::from).sum::<u64>();
                 count * match pod.gpus {
                     Gpus::Share(milli) if state.fits(pod) => small(milli),
                     Gpus::Whole(_) if state.fits(pod) => small(FULL),

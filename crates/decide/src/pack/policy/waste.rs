@@ -6,7 +6,7 @@
 use super::{
     DEVICES_MAX, Mix,
     placer::{SCATTER, StateHasher, scatter},
-    state::{FULL, Gpus, State},
+    state::{Device, FULL, Gpus, State},
 };
 use std::{collections::HashMap, hash::BuildHasherDefault};
 
@@ -83,8 +83,7 @@ impl Waste {
 fn left(sequence: &[Arrival], allowed: &[Box<[bool]>], state: &State) -> u32 {
     let (mut cpu, mut all) = (state.cpu.0, state.free);
     // The GPUs are in order: those with nothing free come first.
-    let used = all.iter().filter(|free| **free == 0).count();
-    let free = &mut all[used..];
+    let used = all.iter().filter(|free| **free == Device::default()).count();
     let mut total = state.free_milli();
     for arrival in sequence {
         if cpu < arrival.least_cpu || u64::from(total) < arrival.least_milli {
@@ -93,27 +92,37 @@ fn left(sequence: &[Arrival], allowed: &[Box<[bool]>], state: &State) -> u32 {
         if arrival.cpu > cpu || !allowed[arrival.kind as usize].get(usize::from(state.kind)).copied().unwrap_or(false) {
             continue;
         }
+        let free = &mut all[used..];
         match arrival.gpus {
             Gpus::None => {}
             Gpus::Share(milli) => {
                 let mut tightest = (u16::MAX, DEVICES_MAX);
                 for (device, &room) in free.iter().enumerate() {
-                    if room >= milli && room < tightest.0 {
-                        tightest = (room, device);
+                    if room.milli() >= milli && room.milli() < tightest.0 {
+                        tightest = (room.milli(), device);
                     }
                 }
                 if tightest.1 == DEVICES_MAX {
                     continue;
                 }
-                free[tightest.1] -= milli;
+                free[tightest.1] = Device::of_milli(tightest.0 - milli);
                 total -= u32::from(milli);
             }
             Gpus::Whole(count) => {
-                if free.iter().filter(|free| **free == FULL).count() < usize::from(count) {
+                let whole = Device::of_milli(FULL);
+                if free.iter().filter(|free| **free == whole).count() < usize::from(count) {
                     continue;
                 }
-                free.iter_mut().filter(|free| **free == FULL).take(count.into()).for_each(|free| *free = 0);
+                free.iter_mut().filter(|free| **free == whole).take(count.into()).for_each(|free| *free = Device::default());
                 total -= u32::from(count) * u32::from(FULL);
+            }
+            Gpus::Slices(slices) => {
+                let mut then = State { free: all, ..*state };
+                if !then.take_slices(slices, None, |_| ()) {
+                    continue;
+                }
+                all = then.free;
+                total = then.free_milli();
             }
         }
         cpu -= arrival.cpu;

@@ -225,6 +225,7 @@ fn kind_of(node: &Node) -> NodeKind {
         memory: node.memory,
         gpus: demand::devices(node),
         pods: node.max_pods,
+        mig: None,
     }
 }
 
