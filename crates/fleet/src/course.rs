@@ -189,6 +189,10 @@ impl CourseBuilder {
             if self.open.get(place).is_none_or(|(open, _)| *open != hour) {
                 place = self.open.iter().rposition(|(open, _)| *open == hour).unwrap_or(self.open.len());
                 if place == self.open.len() {
+                    // Stretches of large fleets have one hour: there no room is kept for more.
+                    if place == 0 {
+                        self.open.reserve_exact(1);
+                    }
                     self.open.push((hour, <[Tally; 5]>::default()));
                 }
             }
@@ -212,7 +216,12 @@ impl CourseBuilder {
                 Some((_, known, sum)) if *known == figure => sum.add(tally),
                 Some((_, known, sum)) if *known < figure => (*known, *sum) = (figure, tally),
                 Some(_) => {}
-                None => self.pending.push((bin, figure, tally)),
+                None => {
+                    if self.pending.is_empty() {
+                        self.pending.reserve_exact(1);
+                    }
+                    self.pending.push((bin, figure, tally));
+                }
             }
         }
         let newest = self.pending.iter().map(|pending| pending.0).max();
@@ -228,8 +237,7 @@ impl CourseBuilder {
             }
             if Some(figure) > *best {
                 *best = Some(figure);
-                bins.clear();
-                bins.resize(grid.bins.into(), NOTHING);
+                *bins = vec![NOTHING; grid.bins.into()];
             }
             if Some(figure) == *best
                 && let Some(place) = bins.get_mut(usize::from(bin))

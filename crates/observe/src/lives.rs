@@ -158,14 +158,12 @@ impl Lives {
         }
         let pieces = self.pods.entry(key).or_default();
         match (told, names) {
-            (Told::Asks { count, .. }, Some(pair)) => {
+            (Told::Asks { count, .. }, Some(pair)) if (1.0..=COUNT_MAX).contains(&count) => {
+                let known = pieces.asks.entry(pair).or_default();
+                *known = (*known).max(count as u32);
                 // Where there are too many, the first by name stay.
-                if (1.0..=COUNT_MAX).contains(&count) {
-                    let known = pieces.asks.entry(pair).or_default();
-                    *known = (*known).max(count as u32);
-                    if pieces.asks.len() > ASKS_MAX {
-                        pieces.asks.pop_last();
-                    }
+                if pieces.asks.len() > ASKS_MAX {
+                    pieces.asks.pop_last();
                 }
             }
             (Told::Node(_), node) => pieces.node = pieces.node.take().max(node.map(|(node, _)| (i64::MIN, node))),

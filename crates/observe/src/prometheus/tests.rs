@@ -270,6 +270,11 @@ async fn a_window_is_read_in_chunks_and_no_sample_twice() {
     assert_eq!((evidence.devices.len(), evidence.pods.len(), evidence.hours.len()), (2, 2, 8));
     assert_eq!(evidence.pods[1].metrics.get(Metric::EngineActive).unwrap().max(), 0.5);
     assert_eq!(evidence.hours[3].busy, 0.0);
+    // The course of the one that worked in the last hour: nothing, then half of it.
+    let course = evidence.pods[1].metrics.course.as_ref().unwrap();
+    let means: Vec<Option<f64>> = course.means().map(|(_, mean)| mean.map(plimsoll_fleet::Ratio::get)).collect();
+    assert_eq!((course.figure(), evidence.courses.unwrap().bins), (plimsoll_fleet::course::Figure::Engine, 8));
+    assert_eq!(means, [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 0.5].map(Some));
     assert_eq!(evidence.hours[6].seen, 2.0);
     assert_eq!((evidence.hours[6].held, evidence.hours[6].busy), (2.0, 0.5));
     assert_eq!(&*evidence.queries[&Metric::GpuUtil], UTIL);
@@ -532,4 +537,45 @@ async fn a_store_is_found_among_the_services_and_read_through_the_api_server() {
     let mut fleet = fleet(1);
     read(&mut fleet, &endpoint, &options, &|_| {}).await.unwrap();
     assert_eq!(fleet.evidence.devices[0].metrics.get(Metric::GpuUtil).unwrap().count(), 120);
+}
+
+/// Pods that came and went are told by kube-state-metrics; what of it cannot be read is said, and the rest is told.
+#[tokio::test]
+async fn lives_are_read_and_what_is_missing_of_them_is_said() {
+    let past = |query: &str| -> Option<String> {
+        let pod = r#""exported_namespace":"ns","exported_pod":"night-1","uid":"u""#;
+        let (labels, value) = match query {
+            query if query.starts_with("max by (exported_namespace, exported_pod, uid, container, node, resource)") => {
+                (r#""container":"c","node":"gone","resource":"nvidia_com_gpu""#, "4".to_owned())
+            }
+            query if query.starts_with("label_replace(min by") => (r#""node":"gone","what":"max""#, (END - 7_000).to_string()),
+            query if query.contains("kube_pod_created") => (r#""what":"created""#, (END - 9_000).to_string()),
+            _ => return None,
+        };
+        let values = format!(r#"[[{END},"{value}"],[{END},"-1"],[{END},"NaN"],[{END},"1e300"]]"#);
+        Some(format!(
+            r#"{{"status":"success","data":{{"resultType":"matrix","result":[{{"metric":{{{pod},{labels}}},"values":{values}}}]}}}}"#
+        ))
+    };
+    let trouble = move |_: usize, path: &str, query: &str| match path {
+        "/api/v1/query_range" if query.contains("cpu|memory") => Some(StatusCode::BAD_REQUEST.into_response()),
+        "/api/v1/query_range" => past(query).map(|body| ([(header::CONTENT_TYPE, "application/json")], body).into_response()),
+        _ => None,
+    };
+    let there = |name: &str| series(name, &[("resource", "nvidia_com_gpu")], |_| 1.0);
+    let kube_state = ["kube_pod_container_resource_requests", "kube_node_info", "kube_pod_created"].map(there).to_vec();
+    let store = Fake { trouble: Some(Arc::new(trouble)), ..Fake::of([all(UTIL, 2, |_, _| 50.0), kube_state].concat()) };
+    let mut fleet = fleet(2);
+    store.read_into(&mut fleet, options(48)).await.unwrap();
+    let life = fleet.history.lives.iter().find(|life| &*life.name == "night-1").unwrap();
+    assert_eq!((life.asks[0].count, life.node.as_deref(), life.cpu), (4, Some("gone"), None));
+    assert_eq!((life.created, life.ended), (Some(Timestamp(END - 9_000)), Some(Timestamp(END - 7_000))));
+    let sizes = fleet.unseen.iter().filter(|unseen| unseen.kind == UnseenKind::Partial && unseen.subject.contains("cpu|memory")).count();
+    assert_eq!(sizes, 1, "{:?}", fleet.unseen);
+
+    let mut without = self::fleet(2);
+    Fake::of(all(UTIL, 2, |_, _| 50.0)).read_into(&mut without, options(1)).await.unwrap();
+    assert_eq!(without.history.recorded, None);
+    let absent = without.unseen.iter().find(|unseen| &*unseen.subject == "kube_pod_container_resource_requests").unwrap();
+    assert!(absent.kind == UnseenKind::MetricAbsent && absent.remedy.contains("kube-state-metrics"));
 }

@@ -63,6 +63,19 @@ fn genai_gives_the_mean_duty_that_its_files_have() {
         assert!((hour.busy / hour.seen - mean).abs() < 1e-9, "{hour:?} against {mean}");
     }
     assert_eq!(fleet.evidence.step.0, 57);
+    // And every bin of a pod's course.
+    let grid = fleet.evidence.courses.unwrap();
+    for usage in fleet.evidence.pods.iter().step_by(7) {
+        let course = usage.metrics.course.as_ref().unwrap();
+        let samples = &plain[&*fleet.pods[usage.pod.index()].name];
+        for (bin, mean) in course.means() {
+            let within = |at: f64| grid.bin_of(plimsoll_fleet::Timestamp(at as i64)) == Some(bin);
+            let duties: Vec<f64> = samples.iter().filter(|sample| within(sample.0)).map(|sample| sample.1 / 100.0).collect();
+            assert_eq!(mean.is_none(), duties.is_empty());
+            let plain = duties.iter().sum::<f64>() / duties.len() as f64;
+            assert!(mean.is_none_or(|mean| (mean.get() - plain).abs() < 0.002_6), "{mean:?} against {plain}");
+        }
+    }
 }
 
 #[test]
@@ -89,6 +102,21 @@ fn openb_is_placed_within_its_nodes() {
         assert!(read(&dir, Some(workload)).unwrap().pods.iter().any(|pod| pod.phase == Phase::Running), "{workload}");
     }
     assert!(matches!(read(&dir, Some("nothing")), Err(TraceError::Workload { have, .. }) if have.len() >= 9));
+}
+
+/// The lives are the list's own: made, scheduled, deleted, whatever stands in the fleet.
+#[test]
+fn openb_tells_who_came_and_went() {
+    let Some(dir) = public("openb") else { return };
+    let fleet = read(&dir, None).unwrap();
+    let lives = &fleet.history.lives;
+    assert!(lives.iter().all(|life| life.is_sound() && !life.asks.is_empty()));
+    let ended = lives.iter().filter(|life| life.ended.is_some()).count();
+    assert!(ended > 3_000 && lives.iter().any(|life| life.goes_on), "{ended} of {} ended", lives.len());
+    // The first line of the list: a pod with a GPU, there from the beginning, deleted after 12,537,496 s.
+    let first = lives.iter().find(|life| &*life.name == "openb-pod-0000").unwrap();
+    assert_eq!([first.created, first.scheduled, first.ended].map(|at| at.map(|at| at.0)), [Some(0), Some(0), Some(12_537_496)]);
+    assert_eq!((first.asks[0].count, first.pod.map(|pod| fleet.pods[pod.index()].name.clone()).as_deref()), (1, Some("openb-pod-0000")));
 }
 
 #[test]
