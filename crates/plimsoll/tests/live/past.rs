@@ -11,12 +11,26 @@ use std::path::Path;
 /// A pod, and when it was made, bound, started, ended and deleted: hours before now; none: it never was.
 type Times = [Option<f64>; 5];
 
-/// Name, owner, node, GPUs, times. The last one is of a Deployment of the fleet, and asks for what its template asks for.
-const GONE: [(&str, (&str, &str), &str, u32, Times); 4] = [
-    ("nightly-1-abcde", ("Job", "nightly-1"), "gone-node", 2, [Some(80.0), Some(79.0), Some(78.9), None, Some(70.0)]),
-    ("evaluate-xyz", ("Job", "evaluate"), "gone-node", 1, [Some(20.0), Some(19.99), Some(19.9), Some(11.0), Some(10.5)]),
-    ("never-ran-q", ("Job", "never-ran"), "", 8, [Some(9.0), None, None, None, Some(5.0)]),
-    (
+/// A pod that is gone.
+struct Gone {
+    name: &'static str,
+    /// Kind and name.
+    owner: (&'static str, &'static str),
+    node: &'static str,
+    gpus: u32,
+    times: Times,
+}
+
+const fn pod(name: &'static str, owner: (&'static str, &'static str), node: &'static str, gpus: u32, times: Times) -> Gone {
+    Gone { name, owner, node, gpus, times }
+}
+
+/// The last one is of a Deployment of the fleet, and asks for what its template asks for.
+const GONE: [Gone; 4] = [
+    pod("nightly-1-abcde", ("Job", "nightly-1"), "gone-node", 2, [Some(80.0), Some(79.0), Some(78.9), None, Some(70.0)]),
+    pod("evaluate-xyz", ("Job", "evaluate"), "gone-node", 1, [Some(20.0), Some(19.99), Some(19.9), Some(11.0), Some(10.5)]),
+    pod("never-ran-q", ("Job", "never-ran"), "", 8, [Some(9.0), None, None, None, Some(5.0)]),
+    pod(
         "missing-probes-7d9f8-zzzzz",
         ("ReplicaSet", "missing-probes-7d9f8"),
         "gone-node",
@@ -35,7 +49,7 @@ fn before(now: Timestamp, hours: f64) -> Timestamp {
 
 /// The pods that are gone, as the API server had them.
 pub fn gone(now: Timestamp) -> Vec<Pod> {
-    let pod = |(index, (name, (kind, owner), node, gpus, times)): (usize, &(&str, (&str, &str), &str, u32, Times))| {
+    let pod = |(index, Gone { name, owner: (kind, owner), node, gpus, times }): (usize, &Gone)| {
         let text = |hours: &Option<f64>| hours.and_then(|hours| jiff::Timestamp::from_second(before(now, hours).0).ok());
         let [created, scheduled, started, ended, deleted] = times.each_ref().map(text);
         let quantities = json!({"nvidia.com/gpu": gpus.to_string(), "cpu": "1500m", "memory": "4Gi"});
@@ -64,7 +78,7 @@ pub fn tells(file: &Path, planted: &[Pod], window: Seconds) -> anyhow::Result<()
     let recorded = fleet.history.recorded.context("the history says how far it reaches")?;
     ensure!(recorded.length().0 + 2 * STEP.0 >= window.0, "the history reaches {} h", recorded.length().hours());
     let lives = &fleet.history.lives;
-    for ((name, (kind, owner), node, gpus, times), pod) in GONE.iter().zip(planted) {
+    for (Gone { name, owner: (kind, owner), node, gpus, times }, pod) in GONE.iter().zip(planted) {
         let made = pod.metadata.creation_timestamp.as_ref().map(|at| Timestamp(at.0.as_second())).context("planted")?;
         let now = made.plus(Seconds((times[0].unwrap_or_default() * 3_600.0) as u64));
         if times[4].is_some_and(|hours| before(now, hours) < fleet.at.minus(window)) {
