@@ -13,6 +13,7 @@ pub mod audit;
 pub mod bound;
 pub mod class;
 pub mod pack;
+mod shell;
 pub mod team;
 #[cfg(test)]
 pub(crate) mod testing;

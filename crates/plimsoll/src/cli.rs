@@ -34,6 +34,9 @@ pub enum Command {
     Audit(Box<AuditArgs>),
     /// Captures a cluster in one file, for an audit elsewhere; secrets and environment values are never read
     Snapshot(Box<SnapshotArgs>),
+    /// On how few nodes would it fit? Plans moves in waves, with their costs; or makes room for one pod
+    #[command(after_help = crate::commands::repack::AFTER)]
+    Repack(Box<crate::commands::repack::RepackArgs>),
     /// Rehearses placement: what would have been, under which policy
     Simulate {
         /// What to rehearse
@@ -252,6 +255,8 @@ pub enum Color {
 pub enum Document {
     /// What `audit --format json` writes
     Audit,
+    /// What `repack --format json` writes
+    Repack,
 }
 
 /// Forms of a report.
@@ -298,7 +303,7 @@ pub enum FailOn {
 }
 
 /// `90s`, `10m`, `6h`, `7d`, `4w`.
-fn parse_time(text: &str) -> Result<plimsoll_fleet::Seconds, String> {
+pub fn parse_time(text: &str) -> Result<plimsoll_fleet::Seconds, String> {
     let wrong = || format!("'{text}' is not a time; write 10m, 6h, 7d or 4w");
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?);
     let seconds = match unit {
@@ -322,7 +327,7 @@ fn parse_pair(text: &str) -> Result<(String, String), String> {
     if name.is_empty() { Err(format!("'{text}' has no name before the '='")) } else { Ok((name.to_owned(), value.to_owned())) }
 }
 
-fn parse_count(text: &str) -> Result<(String, u32), String> {
+pub fn parse_count(text: &str) -> Result<(String, u32), String> {
     let (name, count) = parse_pair(text)?;
     let count = count.parse().map_err(|_| format!("'{count}' is not a whole number of GPUs"))?;
     Ok((name, count))
@@ -368,7 +373,7 @@ pub fn no_sign(name: &str) -> String {
 }
 
 /// Letters to change, add or leave out between two words (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
+pub fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.chars().take(64).enumerate() {

@@ -6,16 +6,47 @@ use crate::{
     progress::Bars,
 };
 use anyhow::{Context as _, bail};
-use plimsoll_fleet::Fleet;
+use plimsoll_fleet::{Fleet, price::PriceBook};
 use plimsoll_observe::{
+    example,
     kubernetes::{self, ConnectOptions},
     prometheus::{self, PrometheusOptions},
-    scrape,
+    scrape, snapshot, trace,
 };
 use std::{path::Path, time::Duration};
 
 /// DCGM measures every 30 s: asking more often gives the same sample again.
 const SCRAPE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// A user's price file is small: this is some hundred thousand lines.
+const LARGEST_PRICES: u64 = 16 << 20;
+
+/// Reads what the arguments name: the example, a snapshot, a trace or a live cluster.
+pub fn fleet(
+    cluster_args: &ClusterArgs,
+    snapshot_file: Option<&Path>,
+    trace_dir: Option<&Path>,
+    example_wanted: bool,
+    printer: &Printer,
+) -> anyhow::Result<Fleet> {
+    if example_wanted {
+        Ok(example::fleet(example::SEED))
+    } else if let Some(path) = snapshot_file {
+        Ok(snapshot::read_file(path)?)
+    } else if let Some(dir) = trace_dir {
+        Ok(trace::read(dir, None)?)
+    } else {
+        cluster(cluster_args, printer)
+    }
+}
+
+/// The bundled list prices, with the user's own where a file is named.
+pub fn prices(path: Option<&Path>) -> anyhow::Result<PriceBook> {
+    let list = PriceBook::list();
+    let Some(path) = path else { return Ok(list) };
+    let text = read_text(path, LARGEST_PRICES, "a price file")?;
+    Ok(list.with_file(&path.display().to_string(), &text)?)
+}
 
 /// Reads a live cluster: its objects, then the metrics of its GPUs.
 pub fn cluster(args: &ClusterArgs, printer: &Printer) -> anyhow::Result<Fleet> {

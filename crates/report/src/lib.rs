@@ -1,4 +1,4 @@
-//! What people look at. Every form draws one [`plimsoll_decide::audit::Audit`], or one rehearsal, and computes no figure of it:
+//! What people look at. Every form draws one [`plimsoll_decide::audit::Audit`], rehearsal or plan, and computes no figure of it:
 //! what is printed here was decided there. Nothing in here does I/O, reads a clock or prints; a form is a `String`.
 //!
 //! - [`terminal`]: the table of the command line.
@@ -8,6 +8,7 @@
 //! - [`html`]: one self-contained page with pictures.
 //! - [`rehearsal`]: all of these, and pictures, of a rehearsal.
 //! - [`explain`]: the long form of a waste sign.
+//! - [`repack`]: a plan to move pods, in all of these forms but the page.
 //! - [`by`]: the views that a user may ask for.
 //! - [`words`]: how figures and names are written, for all of them.
 
@@ -20,5 +21,6 @@ pub mod html;
 pub mod json;
 pub mod markdown;
 pub mod rehearsal;
+pub mod repack;
 pub mod terminal;
 pub mod words;

@@ -142,7 +142,7 @@ fn code(text: &str, indent: &str) -> String {
 }
 
 /// A text from outside, so that it is neither a table's border, nor Markdown, nor HTML, nor a mention.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in clean(text).chars() {
         match c {

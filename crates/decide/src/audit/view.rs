@@ -50,6 +50,16 @@ pub struct View<'a> {
     strands: OnceLock<Vec<Strand>>,
 }
 
+/// Could all objects of a kind (`pods`) be listed?
+#[must_use]
+pub fn seen(fleet: &Fleet, kind: &str) -> bool {
+    let unlisted = |unseen: &Unseen| {
+        let subject = unseen.subject.strip_prefix("list ").is_some_and(|subject| subject == kind);
+        subject && matches!(unseen.kind, UnseenKind::Forbidden | UnseenKind::Partial)
+    };
+    !fleet.unseen.iter().any(unlisted)
+}
+
 /// Lists by a dense key, in two flat vectors.
 #[derive(Debug)]
 struct Groups<T> {
@@ -123,10 +133,8 @@ impl<'a> View<'a> {
             .enumerate()
             .map(|(id, workload)| namespaces.of_workload(workload, shape_of(id, workload).map(|shape| &shape.labels)))
             .collect();
-        let unlisted =
-            |unseen: &Unseen| matches!(unseen.kind, UnseenKind::Forbidden | UnseenKind::Partial) && &*unseen.subject == "list pods";
         let mut view = Self {
-            pods_seen: !fleet.unseen.iter().any(unlisted),
+            pods_seen: seen(fleet, "pods"),
             prices: fleet.nodes.iter().map(|node| prices.price(node)).collect(),
             held: fleet.pods.iter().map(|pod| holding::held(fleet, pod)).collect(),
             usage_of_pod: Groups::new(fleet.pods.len(), (0..).zip(&evidence.pods).map(|(id, usage)| (usage.pod.index(), id))),

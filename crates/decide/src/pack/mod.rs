@@ -7,6 +7,7 @@
 //! - `model`: the fleet as hosts with room and kinds of pods with needs, out of `kinds` and `classes`; `movable` and `topology` say what must stay.
 //! - `state`: a packing while it is changed, with an index that finds the fullest host that fits.
 //! - [`plan`]: a packing as people carry it out: in waves, with costs, and only what is worth it.
+//! - [`mod@defragment`]: room for one pod that waits, by the fewest moves.
 //! - `evacuate` empties node after node; `repack` packs anew; `order` puts the moves in an order that works.
 //! - [`mig`]: which instances should stand on which GPUs?
 //! - [`policy`]: where should a pod go that has just come? [`site`]: the same for the nodes and pods of a real cluster, and for gangs.
@@ -15,6 +16,7 @@
 //! Nothing in here looks into the future, writes a MIG layout to a GPU or starts a node.
 
 mod classes;
+pub mod defragment;
 mod evacuate;
 mod kinds;
 pub mod mig;

@@ -1,9 +1,14 @@
-//! How long a packing with its bound takes, and how near to the bound it comes.
+//! How long a packing with its bound takes, how near to the bound it comes; the same as a plan in waves; and room for one pod.
 //!
 //! The fleets are made from a seed: nodes of 4 and 8 GPUs of three models, a tenth without GPUs, twenty pods a node. They
 //! were filled the way a cluster is after months of comings and goings: pods of all sizes anywhere they fit, at a given load.
 
-use plimsoll_decide::pack::{PackOptions, consolidate, verify};
+use plimsoll_decide::pack::{
+    PackOptions, consolidate,
+    defragment::{DefragmentOptions, defragment, with_pod},
+    plan::{HORIZON, RepackOptions, repack, verify_defragment, verify_repack},
+    verify,
+};
 use plimsoll_fleet::{
     Bytes, Fleet, MilliCpu, MoneyPerHour, Node, NodeId, Pod, Shape, ShapeId, Workload, WorkloadId,
     fleet::Budget,
@@ -133,18 +138,7 @@ fn fleet(nodes: u32, load: u64, sizes: &[u32], pinned: bool) -> Fleet {
             });
         }
     }
-    let budgets = (0..if pinned { TEAMS / 8 } else { 0 })
-        .map(|team| Budget {
-            namespace: format!("team-{}", team * 8).as_str().into(),
-            name: "all".into(),
-            selector: Selector(vec![Requirement {
-                key: "app".into(),
-                operator: Operator::In,
-                values: vec![format!("team-{}-1", team * 8).as_str().into()],
-            }]),
-            allowed: 0,
-        })
-        .collect();
+    let budgets = (0..if pinned { TEAMS / 8 } else { 0 }).map(|team| Budget { name: "all".into(), ..budget(team * 8, 1, 0) }).collect();
     Fleet { nodes, shapes, pods, workloads, budgets, ..Fleet::default() }
 }
 
@@ -170,9 +164,7 @@ pub fn run() {
         (10_000, 60, "large", false),
     ];
     for (nodes, load, mix, pinned) in runs {
-        // Mostly single GPUs, or none of them: pods that leave holes.
-        let sizes: &[u32] = if mix == "small" { &[1, 1, 1, 2, 2, 3, 4, 5, 8] } else { &[2, 3, 3, 4, 5, 5, 6, 8] };
-        let fleet = fleet(nodes, load, sizes, pinned);
+        let fleet = fleet(nodes, load, sizes(mix), pinned);
         let gpus: usize = fleet.nodes.iter().map(|node| node.gpus.len()).sum();
         let held: u32 = fleet.pods.iter().flat_map(|pod| &fleet.shape(pod).asks).map(|ask| ask.count).sum();
         let price = |node: NodeId| Some(MoneyPerHour::from_units(fleet.nodes[node.index()].gpus.len() as f64));
@@ -191,5 +183,89 @@ pub fn run() {
             packing.moves.len(),
             packing.bound_how
         );
+    }
+    repacking();
+    making_room();
+}
+
+/// Plans with waves, costs and bounds; fleets with budgets that allow a tenth of a team's pods.
+fn repacking() {
+    println!("repacking with waves, costs and bound, one thread (target: 5,000 nodes in 5 s, within 2 % of the bound)");
+    println!(
+        "{:>6} {:>5} {:>5} {:>6} {:>8} | {:>8} | {:>6} {:>6} {:>6} {:>7} {:>6} {:>6} {:>10}",
+        "nodes", "load", "mix", "pinned", "pods", "wall ms", "now", "after", "bound", "gap", "moves", "waves", "GPU-hours"
+    );
+    let headroom = BTreeMap::new();
+    for (load, mix, pinned) in
+        [(40, "small", true), (60, "small", false), (60, "small", true), (85, "small", false), (60, "large", true), (85, "large", false)]
+    {
+        let mut fleet = fleet(5_000, load, sizes(mix), pinned);
+        if pinned {
+            // Other apps than those that allow none.
+            fleet.budgets.extend((0..TEAMS).flat_map(|team| [0, 2].map(|kind| budget(team, kind, 10))));
+        }
+        let price = |node: NodeId| Some(MoneyPerHour::from_units(fleet.nodes[node.index()].gpus.len() as f64));
+        let options = RepackOptions { headroom: &headroom, move_training: pinned, price: &price, horizon: HORIZON, nodes_at_once: None };
+        let start = Instant::now();
+        let plan = repack(&fleet, &options);
+        let wall = start.elapsed();
+        verify_repack(&fleet, &plan).expect("a plan is feasible, wave by wave");
+        let packing = &plan.packing;
+        println!(
+            "{:>6} {load:>4}% {mix:>5} {pinned:>6} {:>8} | {:>8} | {:>6} {:>6} {:>6} {:>5.2} % {:>6} {:>6} {:>10}",
+            fleet.nodes.len(),
+            fleet.pods.len(),
+            wall.as_millis(),
+            packing.nodes_now,
+            packing.nodes_needed,
+            packing.lower_bound,
+            100.0 * f64::from(packing.nodes_needed - packing.lower_bound) / f64::from(packing.lower_bound.max(1)),
+            packing.moves.len(),
+            plan.waves.len(),
+            plan.cost.gpu_hours.map_or_else(|| "unknown".to_owned(), |hours| format!("{:.0}", hours.0)),
+        );
+    }
+}
+
+/// Room for one pod on full fleets.
+fn making_room() {
+    println!("room for one pod that fits nowhere, by the fewest moves, one thread");
+    println!("{:>6} {:>5} {:>5} {:>5} | {:>8} | {:>6} {:>6}", "nodes", "load", "mix", "asks", "wall ms", "moves", "fewest");
+    for (load, mix, asks) in [(95, "small", 8), (95, "large", 8), (95, "small", 4), (99, "large", 4)] {
+        let mut fleet = fleet(5_000, load, sizes(mix), false);
+        let mut shape = Shape {
+            labels: [("app".into(), "new".into())].into(),
+            cpu: MilliCpu(u64::from(asks) * 8_000),
+            memory: Bytes(u64::from(asks) * (64 << 30)),
+            tolerations: vec![Toleration { key: Some(GPU.into()), value: None, effect: None }],
+            ..Shape::default()
+        };
+        shape.asks.push(Ask { resource: GPU.into(), count: asks, dra: false });
+        shape.node_selector.insert("nvidia.com/gpu.product".into(), MODELS[1].into());
+        fleet.shapes.push(shape);
+        let (fleet, pod) = with_pod(&fleet, "team-0", "new", ShapeId(fleet.shapes.len() as u32 - 1));
+        let start = Instant::now();
+        let plan = defragment(&fleet, pod, &DefragmentOptions { move_training: false, price: &|_| None }).expect("it waits");
+        let wall = start.elapsed();
+        verify_defragment(&fleet, &plan).expect("a plan is feasible, wave by wave");
+        let moves: usize = plan.waves.iter().map(|wave| wave.steps.len()).sum();
+        let moves = plan.node.map_or_else(|| "none".to_owned(), |_| moves.to_string());
+        println!("{:>6} {load:>4}% {mix:>5} {asks:>5} | {:>8} | {moves:>6} {:>6}", fleet.nodes.len(), wall.as_millis(), plan.fewest);
+    }
+}
+
+/// GPUs that pods ask for: mostly single ones, or none of them, pods that leave holes.
+fn sizes(mix: &str) -> &'static [u32] {
+    if mix == "small" { &[1, 1, 1, 2, 2, 3, 4, 5, 8] } else { &[2, 3, 3, 4, 5, 5, 6, 8] }
+}
+
+/// A budget over the pods of one app of a team.
+fn budget(team: u64, kind: u64, allowed: u32) -> Budget {
+    let app = format!("team-{team}-{kind}");
+    Budget {
+        namespace: format!("team-{team}").as_str().into(),
+        name: app.as_str().into(),
+        selector: Selector(vec![Requirement { key: "app".into(), operator: Operator::In, values: vec![app.as_str().into()] }]),
+        allowed,
     }
 }

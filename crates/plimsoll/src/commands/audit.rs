@@ -14,16 +14,12 @@ use plimsoll_decide::audit::{
     settings::Settings,
     signs,
 };
-use plimsoll_fleet::{Fleet, price::PriceBook};
-use plimsoll_observe::{example, snapshot, trace};
 use plimsoll_report::{
     by, csv, html, json, markdown,
     terminal::{self, TableOptions},
 };
 use std::{mem::ManuallyDrop, path::Path};
 
-/// A user's price file is small: this is some hundred thousand lines.
-const LARGEST_PRICES: u64 = 16 << 20;
 /// An earlier audit of the largest fleet has some tens of MiB.
 const LARGEST_BASELINE: u64 = 1 << 30;
 
@@ -31,13 +27,13 @@ const LARGEST_BASELINE: u64 = 1 << 30;
 pub fn run(args: &AuditArgs, printer: &Printer) -> anyhow::Result<Exit> {
     // What can be wrong with the arguments is said before a cluster is read for minutes.
     let settings = settings(args)?;
-    let prices = prices(args.prices.as_deref())?;
+    let prices = source::prices(args.prices.as_deref())?;
     let before = args.baseline.as_deref().map(read_baseline).transpose()?;
     if before.is_none() && args.fail_on.contains(&FailOn::New) {
         bail!("--fail-on new needs --baseline FILE, an earlier audit (plimsoll audit --format json -o last.json)");
     }
     // Neither is dropped: the program ends with the report, and a large fleet has a million pieces to give back one by one.
-    let fleet = ManuallyDrop::new(observe(args, printer)?);
+    let fleet = ManuallyDrop::new(source::fleet(&args.cluster, args.snapshot.as_deref(), args.trace.as_deref(), args.example, printer)?);
     let audit = ManuallyDrop::new(audit::audit(&fleet, &prices, &settings));
     let comparison = before.map(|before| baseline::compare(&audit, &before));
     let report = report(args, &audit, comparison.as_ref(), *printer);
@@ -47,18 +43,6 @@ pub fn run(args: &AuditArgs, printer: &Printer) -> anyhow::Result<Exit> {
     }
     let found = args.fail_on.iter().any(|what| is_found(what, &audit, comparison.as_ref()));
     Ok(if found { Exit::Found } else { Exit::Done })
-}
-
-fn observe(args: &AuditArgs, printer: &Printer) -> anyhow::Result<Fleet> {
-    if args.example {
-        Ok(example::fleet(example::SEED))
-    } else if let Some(path) = &args.snapshot {
-        Ok(snapshot::read_file(path)?)
-    } else if let Some(dir) = &args.trace {
-        Ok(trace::read(dir, None)?)
-    } else {
-        source::cluster(&args.cluster, printer)
-    }
 }
 
 fn settings(args: &AuditArgs) -> anyhow::Result<Settings> {
@@ -72,13 +56,6 @@ fn settings(args: &AuditArgs) -> anyhow::Result<Settings> {
         accepted: args.accepted.as_deref().map(accepted::read).transpose()?.unwrap_or_default(),
         headroom: args.headroom.iter().cloned().collect(),
     })
-}
-
-fn prices(path: Option<&Path>) -> anyhow::Result<PriceBook> {
-    let list = PriceBook::list();
-    let Some(path) = path else { return Ok(list) };
-    let text = source::read_text(path, LARGEST_PRICES, "a price file")?;
-    Ok(list.with_file(&path.display().to_string(), &text)?)
 }
 
 fn read_baseline(path: &Path) -> anyhow::Result<baseline::Baseline> {

@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod audit;
+pub mod repack;
 pub mod simulate;
 mod snapshot;
 
@@ -18,13 +19,20 @@ pub fn run(cli: &Cli, printer: &Printer) -> anyhow::Result<Exit> {
     match &cli.command {
         Command::Audit(args) => return audit::run(args, printer),
         Command::Snapshot(args) => snapshot::run(args, printer)?,
+        Command::Repack(args) => repack::run(args, printer)?,
         Command::Simulate { what } => simulate::run(what, printer)?,
         Command::Explain { name: None } => printer.result(&explain::list()),
         Command::Explain { name: Some(name) } => {
             let sign = signs::named(name).ok_or_else(|| anyhow::anyhow!(no_sign(name)))?;
             printer.result(&explain::explain(sign));
         }
-        Command::Schema { document: Document::Audit } => printer.result(&serde_json::to_string_pretty(&plimsoll_report::json::schema())?),
+        Command::Schema { document } => {
+            let schema = match document {
+                Document::Audit => plimsoll_report::json::schema(),
+                Document::Repack => plimsoll_report::repack::schema(),
+            };
+            printer.result(&serde_json::to_string_pretty(&schema)?);
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "plimsoll", &mut script);

@@ -5,6 +5,7 @@
 
 mod documents;
 mod properties;
+mod repack;
 mod script;
 mod traces;
 
@@ -13,7 +14,7 @@ use script::Script;
 #[test]
 fn help() {
     let mut script = Script::new();
-    for line in ["", "--help", "audit --help", "snapshot --help", "explain --help", "schema --help", "--version"] {
+    for line in ["", "--help", "audit --help", "snapshot --help", "repack --help", "explain --help", "schema --help", "--version"] {
         script.run(line);
     }
     insta::assert_snapshot!(script.told());

@@ -3,20 +3,22 @@ use plimsoll_decide::audit::baseline::compare;
 use plimsoll_report::json::{self, past};
 use std::path::PathBuf;
 
-fn schema_file() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/schema/audit.json")
+fn schema_file(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/schema").join(name)
 }
 
 /// To renew it: `PLIMSOLL_UPDATE=1 cargo test -p plimsoll-report`.
 #[test]
-fn the_published_schema_is_not_stale() {
-    let now = serde_json::to_string_pretty(&json::schema()).unwrap() + "\n";
-    if std::env::var_os("PLIMSOLL_UPDATE").is_some() {
-        std::fs::create_dir_all(schema_file().parent().unwrap()).unwrap();
-        std::fs::write(schema_file(), &now).unwrap();
+fn the_published_schemas_are_not_stale() {
+    for (name, schema) in [("audit.json", json::schema()), ("repack.json", plimsoll_report::repack::schema())] {
+        let now = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        if std::env::var_os("PLIMSOLL_UPDATE").is_some() {
+            std::fs::create_dir_all(schema_file(name).parent().unwrap()).unwrap();
+            std::fs::write(schema_file(name), &now).unwrap();
+        }
+        let published = std::fs::read_to_string(schema_file(name)).unwrap_or_default();
+        assert_eq!(published, now, "docs/schema/{name} is stale: PLIMSOLL_UPDATE=1 cargo test -p plimsoll-report renews it");
     }
-    let published = std::fs::read_to_string(schema_file()).unwrap();
-    assert_eq!(published, now, "docs/schema/audit.json is stale: PLIMSOLL_UPDATE=1 cargo test -p plimsoll-report renews it");
 }
 
 #[test]

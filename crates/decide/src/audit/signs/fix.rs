@@ -1,5 +1,7 @@
 //! Commands that mend: for exactly the object at hand, safe to paste into a shell, correct for its kind.
 
+pub(super) use crate::shell::quote;
+
 use crate::audit::{
     finding::Fix,
     view::{Holder, View},
@@ -10,12 +12,6 @@ use plimsoll_fleet::{
     workload::Autoscaler,
 };
 use serde_json::{Value, json};
-
-/// A word for a shell: as it is where that is safe, else in single quotes. What a cluster sends is not trusted.
-pub(super) fn quote(word: &str) -> String {
-    let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c));
-    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
-}
 
 /// What kubectl calls a kind: `deployment`, `pytorchjob.kubeflow.org`.
 fn resource(api_version: &str, kind: &str) -> String {

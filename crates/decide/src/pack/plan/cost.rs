@@ -79,6 +79,12 @@ impl Cost {
         self.milli_seconds().map(|all| GpuHours(all as f64 / 3_600_000.0))
     }
 
+    /// Is any part of it assumed?
+    #[must_use]
+    pub fn is_assumed(&self) -> bool {
+        self.known == Known::Assumed || self.lost_assumed
+    }
+
     /// In thousandths of a GPU for seconds, exactly.
     pub(in crate::pack) fn milli_seconds(&self) -> Option<u64> {
         if self.gpus.is_zero() || self.with.is_some() {

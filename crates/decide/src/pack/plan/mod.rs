@@ -1,23 +1,24 @@
 //! A packing as people carry it out: in waves, with what each move costs, and only what is worth it.
 //!
-//! [`repack`] empties nodes, [`crate::pack::defragment()`] makes room for one pod. Both give [`Wave`]s that respect every
+//! [`repack`] empties nodes, [`mod@crate::pack::defragment`] makes room for one pod. Both give [`Wave`]s that respect every
 //! disruption budget at each moment; [`verify_repack`] checks that without sharing code with the planner.
 //!
 //! - [`cost`]: what moving a pod costs; `checkpoint`: the work that it would lose.
-//! - `waves`: which moves go together.
+//! - `waves`: which moves go together; [`commands`]: the words for `kubectl`.
 //! - `verify`: the check.
 //!
 //! Nothing in here touches a cluster: a plan is a value, and a person (or a controller) carries it out.
 
 mod checkpoint;
+pub mod commands;
 pub mod cost;
 #[cfg(test)]
-mod tests;
+pub(in crate::pack) mod tests;
 mod verify;
 pub(in crate::pack) mod waves;
 
 pub use cost::{Cost, Known};
-pub use verify::{Broken, verify_repack, verify_waves};
+pub use verify::{Broken, verify_defragment, verify_repack, verify_waves};
 
 use super::{KeptReason, Move, PackOptions, Packing, Rules, consolidated, model::Model};
 use crate::audit;
@@ -37,6 +38,8 @@ pub struct Step {
     pub pod: Move,
     /// What it costs.
     pub cost: Cost,
+    /// The same in money, at the price of the node that it leaves; none: the price or the cost is not known.
+    pub money: Option<Money>,
 }
 
 /// Moves that are made together: the next wave begins when all of these pods are ready again.
@@ -155,7 +158,7 @@ pub fn repack(fleet: &Fleet, options: &RepackOptions<'_>) -> Repack {
         if stays.contains(&true) { super::bound_of(&Model::new(fleet, rules), &pack_options).nodes } else { packing.lower_bound };
 
     let nodes_at_once = options.nodes_at_once.map_or(packing.nodes_now as usize / 10, |nodes| nodes as usize);
-    let waves = waves::cut(fleet, &costs, &packing.moves, &packing.nodes_that_can_go, nodes_at_once);
+    let waves = waves::cut(fleet, &costs, &packing.moves, &packing.nodes_that_can_go, nodes_at_once, options.price);
     packing.moves = waves.iter().flat_map(|wave| wave.steps.iter().map(|step| step.pod)).collect();
 
     let kept_for_cost = packing.kept.iter().filter(|(_, why)| *why == KeptReason::NotWorth).map(|(node, _)| *node);
@@ -169,7 +172,7 @@ pub fn repack(fleet: &Fleet, options: &RepackOptions<'_>) -> Repack {
         not_worth,
         horizon: options.horizon,
         bound_at_any_cost,
-        cost: total(fleet, &waves, options.price),
+        cost: total(&waves),
         saves_month: GpuHours::month_of(MilliGpu::whole(gone.iter().map(gpus).sum())),
         saves_money_month: (gone.is_empty() || !priced.is_empty()).then(|| priced.iter().map(|price| price.over_month()).sum()),
         unpriced: (gone.len() - priced.len()) as u32,
@@ -215,14 +218,12 @@ fn by_node(fleet: &Fleet, costs: &Costs<'_>) -> BTreeMap<NodeId, Emptying> {
 }
 
 /// The sum over all moves.
-pub(in crate::pack) fn total(fleet: &Fleet, waves: &[Wave], price: &dyn Fn(NodeId) -> Option<MoneyPerHour>) -> Total {
+pub(in crate::pack) fn total(waves: &[Wave]) -> Total {
     let steps = || waves.iter().flat_map(|wave| &wave.steps);
     Total {
         gpu_hours: steps().map(|step| step.cost.milli_seconds()).try_fold(0_u64, |sum, cost| Some(sum.saturating_add(cost?))).map(hours),
-        money: steps()
-            .map(|step| cost::money(fleet, &step.cost, step.pod.from, price))
-            .try_fold(Money::ZERO, |sum, money| Some(sum + money?)),
-        assumed: steps().filter(|step| step.cost.known == Known::Assumed || step.cost.lost_assumed).count() as u32,
+        money: steps().try_fold(Money::ZERO, |sum, step| Some(sum + step.money?)),
+        assumed: steps().filter(|step| step.cost.is_assumed()).count() as u32,
     }
 }
 

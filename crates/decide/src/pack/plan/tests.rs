@@ -214,3 +214,19 @@ proptest! {
         prop_assert_eq!(told(&fleet), told(&turned));
     }
 }
+
+#[test]
+fn a_wave_is_told_in_commands_that_are_safe_to_paste() {
+    let mut fleet = scattered();
+    fleet.nodes[5].name = "n5; rm -rf /".into();
+    fleet.pods[0].name = "it's".into();
+    fleet.budgets.push(Budget { namespace: "ml".into(), name: "pdb".into(), selector: Selector::default(), allowed: 5 });
+    // A second pod that another wave takes: its node is not empty at once.
+    fleet.pods.push(Pod { name: "p9".into(), ..fleet.pods[1].clone() });
+    let of = plan_with(&fleet, false, HORIZON, Some(6));
+    let told: Vec<String> = of.waves.iter().flat_map(|wave| commands::of_wave(&fleet, wave)).collect();
+    assert!(told[0].starts_with("kubectl cordon n"), "{told:?}");
+    assert!(told.iter().any(|line| line.contains("'n5; rm -rf /'")), "{told:?}");
+    assert!(told.iter().any(|line| line.starts_with("kubectl drain n0 --ignore-daemonsets --delete-emptydir-data=false")), "{told:?}");
+    assert!(told.iter().any(|line| line == "kubectl rollout status deployment/serve -n ml --timeout=30m"), "{told:?}");
+}

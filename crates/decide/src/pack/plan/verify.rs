@@ -3,6 +3,7 @@
 use super::{Repack, Wave, saving};
 use crate::pack::{
     Move, Rules,
+    defragment::Defragment,
     verify::{Replay, Terms, Violation, may_move, name, verify},
 };
 use plimsoll_fleet::{Fleet, Name, NodeId, PodId};
@@ -104,6 +105,21 @@ pub fn verify_repack(fleet: &Fleet, plan: &Repack) -> Result<(), Broken> {
 /// # Errors
 /// The first thing that one breaks.
 pub fn verify_waves(fleet: &Fleet, waves: &[Wave], rules: Rules) -> Result<(), Broken> {
+    walk(fleet, waves, rules).map(drop)
+}
+
+/// Is each wave possible, and does the pod then fit where it is said to?
+///
+/// # Errors
+/// The first thing that it breaks.
+pub fn verify_defragment(fleet: &Fleet, plan: &Defragment) -> Result<(), Broken> {
+    let replay = walk(fleet, &plan.waves, plan.rules)?;
+    let Some(node) = plan.node else { return Ok(()) };
+    replay.fits(plan.pod, node).map_err(|what| Broken::Step { wave: plan.waves.len(), what })
+}
+
+/// Goes through the waves.
+fn walk<'f>(fleet: &'f Fleet, waves: &[Wave], rules: Rules) -> Result<Replay<'f>, Broken> {
     let mut replay = Replay::new(fleet);
     let terms = Terms::new(fleet);
     let mut closed: BTreeSet<NodeId> = BTreeSet::new();
@@ -157,5 +173,5 @@ pub fn verify_waves(fleet: &Fleet, waves: &[Wave], rules: Rules) -> Result<(), B
             }
         }
     }
-    Ok(())
+    Ok(replay)
 }

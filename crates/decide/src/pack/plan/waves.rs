@@ -9,10 +9,10 @@
 
 use super::{
     Step, Wave,
-    cost::{Cost, Costs},
+    cost::{Cost, Costs, money},
 };
 use crate::pack::{Move, topology::without_pod_keys};
-use plimsoll_fleet::{Fleet, NodeId, PodId, ShapeId, WorkloadId, selector::Selector};
+use plimsoll_fleet::{Fleet, Money, MoneyPerHour, NodeId, PodId, ShapeId, WorkloadId, selector::Selector};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Of pods that no budget covers, this part of a workload may be away at once.
@@ -80,7 +80,14 @@ struct Open {
 }
 
 /// Cuts `moves`, which have room one after the other, into waves that empty at most `nodes_at_once` of the nodes that `go` together.
-pub(in crate::pack) fn cut(fleet: &Fleet, costs: &Costs<'_>, moves: &[Move], go: &[NodeId], nodes_at_once: usize) -> Vec<Wave> {
+pub(in crate::pack) fn cut(
+    fleet: &Fleet,
+    costs: &Costs<'_>,
+    moves: &[Move],
+    go: &[NodeId],
+    nodes_at_once: usize,
+    price: &dyn Fn(NodeId) -> Option<MoneyPerHour>,
+) -> Vec<Wave> {
     let mut limits = Limits::new(fleet);
     let mut away: BTreeMap<NodeId, usize> = BTreeMap::new();
     let mut last_of: HashMap<PodId, usize> = HashMap::new();
@@ -157,11 +164,17 @@ pub(in crate::pack) fn cut(fleet: &Fleet, costs: &Costs<'_>, moves: &[Move], go:
         });
         waves.push(wave);
     }
-    told(costs, moves, go, waves)
+    told(costs, moves, go, waves, &|cost, node| money(fleet, cost, node, price))
 }
 
 /// The waves with their costs, and with what is cordoned before and empty after each.
-fn told(costs: &Costs<'_>, moves: &[Move], go: &[NodeId], waves: Vec<Vec<usize>>) -> Vec<Wave> {
+fn told(
+    costs: &Costs<'_>,
+    moves: &[Move],
+    go: &[NodeId],
+    waves: Vec<Vec<usize>>,
+    money: &dyn Fn(&Cost, NodeId) -> Option<Money>,
+) -> Vec<Wave> {
     let mut first_closed: BTreeMap<NodeId, usize> = go.iter().map(|&node| (node, 0)).collect();
     let mut last_left: BTreeMap<NodeId, usize> = first_closed.clone();
     for (number, wave) in waves.iter().enumerate() {
@@ -192,7 +205,7 @@ fn told(costs: &Costs<'_>, moves: &[Move], go: &[NodeId], waves: Vec<Vec<usize>>
                     }
                 }
             }
-            into.steps.push(Step { pod: moves[at], cost });
+            into.steps.push(Step { pod: moves[at], cost, money: money(&cost, moves[at].from) });
         }
     }
     told
