@@ -185,14 +185,14 @@ fn stays(paper: &mut Paper, sheet: &Sheet<'_>, plan: &Repack, all: bool) {
         let shown = if all { plan.not_worth.len() } else { plan.not_worth.len().min(NOT_WORTH) };
         for one in &plan.not_worth[..shown] {
             let costs = one.costs.map_or_else(
-                || "cost nobody knows what: the work that would be lost is not known".to_owned(),
-                |costs| format!("cost {} GPU-hours", words::gpus(costs.0)),
+                || "costs nobody knows what: the work that would be lost is not known".to_owned(),
+                |costs| format!("costs {} GPU-hours", words::gpus(costs.0)),
             );
             paper.text(
                 2,
                 Ink::Plain,
                 &format!(
-                    "{}: it saves {} GPU-hours in {}; its {} {costs}",
+                    "{}: it saves {} GPU-hours in {}; moving its {} {costs}",
                     sheet.node(one.node),
                     words::gpus(one.saves.0),
                     words::duration(plan.horizon),
