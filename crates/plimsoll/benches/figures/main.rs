@@ -4,11 +4,13 @@
 //!
 //! - [`audit`]: the program on snapshots of 1,000 to 10,000 nodes: wall time, peak memory, and where the time goes
 //! - [`packing`]: packing with its bound
+//! - [`mig`]: exact plans and online placement of MIG instances
 //! - [`prometheus`]: a week of samples from a real Prometheus, beside a reader that only drains the same answers
 
 #![allow(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 mod audit;
+mod mig;
 mod packing;
 mod prometheus;
 
@@ -56,6 +58,9 @@ fn run(words: &[String]) -> anyhow::Result<()> {
     if wants("packing") {
         packing::run();
     }
+    if wants("mig") {
+        mig::run();
+    }
     if wants("prometheus") {
         prometheus::run().context("prometheus")?;
     }
@@ -80,4 +85,14 @@ fn kib(text: &str, name: &str) -> Option<u64> {
 fn least_and_middle(mut all: Vec<Duration>) -> (f64, f64) {
     all.sort_unstable();
     (all[0].as_secs_f64(), all[all.len() / 2].as_secs_f64())
+}
+
+/// Numbers from a seed (the constants of Knuth's MMIX), so that every run measures the same fleet.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % end
+    }
 }

@@ -4,11 +4,10 @@
 //! on the same requests. `one GPU each` is a cluster without MIG, `first fit` takes the first GPU and start that is free, `best fit` the
 //! GPU with least free memory, both with NVIDIA's order of starts; `FGD form` is the fragmentation gradient over GPUs and starts.
 
+use super::Numbers;
 use plimsoll_decide::pack::mig::{Bound, Grid, Next, Offer, Online, OnlineWeights, Room, Stock, Wanted, plan};
 use plimsoll_fleet::mig::{Board, board};
 use std::{collections::BinaryHeap, time::Instant};
-
-use super::Numbers;
 
 /// Parts of the profiles in hundredths, in the order of the table: 1g, 1g of double memory, 2g, 3g, 4g, 7g.
 const MIXES: [(&str, [u64; 6]); 4] = [

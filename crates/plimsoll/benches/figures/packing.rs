@@ -3,6 +3,7 @@
 //! The fleets are made from a seed: nodes of 4 and 8 GPUs of three models, a tenth without GPUs, twenty pods a node. They
 //! were filled the way a cluster is after months of comings and goings: pods of all sizes anywhere they fit, at a given load.
 
+use super::Numbers;
 use plimsoll_decide::pack::{
     PackOptions, consolidate,
     defragment::{DefragmentOptions, defragment, with_pod},
@@ -21,16 +22,6 @@ use std::{collections::BTreeMap, time::Instant};
 const GPU: &str = "nvidia.com/gpu";
 const MODELS: [&str; 3] = ["NVIDIA-A100-SXM4-80GB", "NVIDIA-H100-80GB-HBM3", "NVIDIA-L40S"];
 const TEAMS: u64 = 40;
-
-/// Numbers from a seed (the constants of Knuth's MMIX), so that every run measures the same fleet.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % end
-    }
-}
 
 fn node(index: u32, numbers: &mut Numbers) -> Node {
     let model = numbers.below(3) as usize;

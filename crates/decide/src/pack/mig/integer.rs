@@ -1,7 +1,7 @@
 //! A small integer programme, solved to the end or to a bound on the work: branch and bound over linear programmes.
 //!
-//! Of a node's fractional variables one of the highest rank is chosen, the one that lacks least to the next whole number, and the
-//! side above is looked at first: in a covering programme that walks to a plan in a few steps. Then what could still be better is
+//! Of a node's fractional variables one of the highest rank is chosen, and the side above is looked at first: in a covering programme
+//! that walks to a plan in a few steps. Then what could still be better is
 //! ruled out side by side. A plan counts only after its rows were checked in whole numbers.
 
 use microlp::{ComparisonOp, Error, OptimizationDirection, Problem, Variable};
@@ -38,6 +38,19 @@ pub(super) struct Found {
     pub exhausted: bool,
 }
 
+/// Which of the fractional variables of the highest rank is settled.
+#[derive(Debug, Clone, Copy)]
+enum Rule {
+    /// The one that lacks least to the next whole number.
+    LeastLacking,
+    /// The one that lacks most.
+    MostLacking,
+    First,
+    Last,
+}
+
+/// Linear programmes of a short walk: most plans are found within thirty.
+const WALK_MAX: usize = 80;
 /// What counts as whole.
 const WHOLE: f64 = 1e-6;
 /// What a linear programme's value may err by, as a part, and beside that absolutely.
@@ -54,9 +67,24 @@ impl Programme {
         self.rows.push(Row { terms, at_least, right });
     }
 
-    /// The best plan, after at most `nodes_max` linear programmes; one that costs no more than `enough` ends the search.
+    /// The best plan, after at most `nodes_max` linear programmes and a few; one that costs no more than `enough` ends the search.
+    ///
+    /// A walk that goes astray early can search for long where another one finds a plan at once. So short walks by different rules
+    /// come first, and the long one only where none of them came to an end.
     pub fn solve(&self, enough: u64, nodes_max: usize) -> Found {
-        let mut found = Found { best: None, exhausted: true };
+        let mut found = Found { best: None, exhausted: false };
+        let short = [Rule::LeastLacking, Rule::First, Rule::Last, Rule::MostLacking].map(|rule| (rule, WALK_MAX.min(nodes_max)));
+        for (rule, nodes_max) in short.into_iter().chain([(Rule::LeastLacking, nodes_max)]) {
+            found = self.walk(enough, nodes_max, rule, found.best);
+            if found.exhausted || found.best.as_ref().is_some_and(|(cost, _)| *cost <= enough) {
+                break;
+            }
+        }
+        found
+    }
+
+    fn walk(&self, enough: u64, nodes_max: usize, rule: Rule, best: Option<(u64, Vec<u64>)>) -> Found {
+        let mut found = Found { best, exhausted: true };
         let mut open: Vec<Vec<(u64, u64)>> = vec![self.columns.iter().map(|column| (0, column.most)).collect()];
         let mut nodes = 0;
         while let Some(sides) = open.pop() {
@@ -80,11 +108,15 @@ impl Programme {
             if found.best.as_ref().is_some_and(|(cost, _)| *cost <= least) {
                 continue;
             }
-            let lacking = |at: f64| at.ceil() - at;
+            let key = |column: usize| match rule {
+                Rule::LeastLacking => at[column].ceil() - at[column],
+                Rule::MostLacking => at[column] - at[column].ceil(),
+                Rule::First => column as f64,
+                Rule::Last => -(column as f64),
+            };
             let split = (0..at.len()).filter(|column| (at[*column] - at[*column].round()).abs() > WHOLE).min_by(|one, other| {
-                let key = |column: usize| (u8::MAX - self.columns[column].rank, lacking(at[column]));
-                let (one, other) = (key(*one), key(*other));
-                one.0.cmp(&other.0).then(one.1.total_cmp(&other.1))
+                let rank = |column: usize| u8::MAX - self.columns[column].rank;
+                rank(*one).cmp(&rank(*other)).then(key(*one).total_cmp(&key(*other)))
             });
             match split {
                 None => {

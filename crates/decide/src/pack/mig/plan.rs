@@ -256,7 +256,7 @@ impl<'a> Model<'a> {
 
     /// Instances suffice for each demand. The columns that say which of several kinds serves it.
     fn rows(&self, programme: &mut Programme, gpus: &[Vec<usize>], need: impl Fn(usize) -> (u32, Option<usize>)) -> Vec<Vec<usize>> {
-        let mut taken: BTreeMap<(usize, usize), (i64, Vec<(usize, i64)>)> = BTreeMap::new();
+        let mut taken: BTreeMap<(usize, usize), Taken> = BTreeMap::new();
         let mut serving = Vec::new();
         for (at, wanted) in self.wanted.iter().enumerate() {
             let (count, left_out) = need(at);
@@ -362,6 +362,9 @@ impl<'a> Model<'a> {
         }
     }
 }
+
+/// Of a kind of instance, how many are wanted of it alone, and the columns that take or leave some.
+type Taken = (i64, Vec<(usize, i64)>);
 
 /// Takes instances that nobody needs out of the layouts.
 fn trim(groups: &mut Vec<(usize, Vec<u32>, u32)>, (kind, item): (usize, usize), used: u32) {

@@ -1,6 +1,6 @@
 //! Plans against exhaustive search, on boards of every grid.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use super::*;
 use plimsoll_fleet::{

@@ -176,7 +176,7 @@ impl Fragments {
                     Gpus::Slices(slices) => Some((pod.0.cpu.0, slices, pod.1)),
                     _ => None,
                 };
-                let slices = here.iter().filter_map(|pod| slices(&pod)).collect();
+                let slices = here.iter().filter_map(slices).collect();
                 Table { cpu, single: singles, several, slices }
             })
             .collect();
