@@ -4,6 +4,7 @@
 //! - [`bound`]: what can no plan beat? The proofs that decisions share.
 //! - [`class`]: what kind of work is a workload?
 //! - [`pack`]: on how few nodes would it fit?
+//! - [`queue`]: whose turn is it?
 //! - [`team`]: whose is it?
 //!
 //! Nothing in here does I/O, is async, reads a clock or draws a random number. A decision is a value that can be
@@ -13,6 +14,7 @@ pub mod audit;
 pub mod bound;
 pub mod class;
 pub mod pack;
+pub mod queue;
 mod shell;
 pub mod team;
 #[cfg(test)]

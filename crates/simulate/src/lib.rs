@@ -6,4 +6,8 @@
 //! Nothing in here decides, does I/O or reads a clock: a replay is a function of the text of its files and of its seed.
 
 pub mod openb;
+mod parallel;
 pub mod rehearsal;
+mod table;
+
+pub use table::ReadError;

@@ -15,6 +15,6 @@ mod replay;
 mod sweep;
 
 pub use bound::bound;
-pub use read::{Cluster, Order, ReadError, Workload, parse_orders};
+pub use read::{Cluster, Order, Workload, parse_orders};
 pub use replay::{Cells, LAST, Outcome, replay, replay_with};
 pub use sweep::{Experiment, sweep, to_csv, to_table};

@@ -1,71 +1,14 @@
 //! Node list, pod list and orders of the experiment, from the text of their files.
 
+use crate::table::{ReadError, Row, Table, cut};
 use plimsoll_decide::pack::policy::{DEVICES_MAX, Gpus, Mix, NodeKind, PodKind, Spot, Supply};
 use plimsoll_fleet::{Bytes, MilliCpu};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The experiment's bound on pods of a node.
 const PODS_MAX: u32 = 1_001;
-const LINES_MAX: usize = 1_000_000;
 const CPU_MAX: u64 = 1_000_000_000;
 const MIB_MAX: u64 = 1 << 40;
-
-/// Why a file of the experiment was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ReadError {
-    /// A column is missing.
-    #[error("{file} line 1: there is no column `{column}`; the first line must name the columns, {expected} among them")]
-    NoColumn {
-        /// The file.
-        file: String,
-        /// The column.
-        column: &'static str,
-        /// The columns that must be there.
-        expected: String,
-    },
-    /// A value is not what it must be.
-    #[error("{file} line {line}: {what} is `{value}`, expected {expected}")]
-    Value {
-        /// The file.
-        file: String,
-        /// The line, from 1.
-        line: u64,
-        /// Column or part of the line.
-        what: &'static str,
-        /// The value, cut short where it is long.
-        value: String,
-        /// What was expected.
-        expected: String,
-    },
-    /// A line is no line of the table.
-    #[error("{file} line {line}: {why}; expected as many fields as the first line has")]
-    Line {
-        /// The file.
-        file: String,
-        /// The line, from 1.
-        line: u64,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// There is nothing in it.
-    #[error("{file} has no line of {what}; expected at least one")]
-    Empty {
-        /// The file.
-        file: String,
-        /// Nodes, pods or orders.
-        what: &'static str,
-    },
-    /// A seed has no order.
-    #[error("{file} has no order for seed {seed}; it has {}", have.iter().map(u64::to_string).collect::<Vec<_>>().join(", "))]
-    NoSeed {
-        /// The file.
-        file: String,
-        /// The seed.
-        seed: u64,
-        /// The seeds that it has.
-        have: Vec<u64>,
-    },
-}
 
 /// The nodes, sorted by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,11 +114,11 @@ impl Workload {
                     row.number(time, 0, u64::MAX)?;
                 }
             }
-            let pod = row.pod(cluster)?;
+            let pod = pod_of(&row, cluster)?;
             // A pod may ask for more than the models that it allows have: the trace has some, and they are never placed.
             let anywhere = PodKind { allowed: vec![true; cluster.kinds.len()].into(), ..pod.clone() };
             if !(0..).zip(&cluster.kinds).any(|(id, kind)| kind.holds(id, &anywhere)) {
-                return Err(row.too_large(&pod));
+                return Err(too_large(&row, &pod));
             }
             if row.text("name").is_empty() || pods.insert(row.text("name").to_owned(), pod).is_some() {
                 return Err(row.wrong("name", "a name that no other pod has"));
@@ -252,109 +195,36 @@ pub fn parse_orders(text: &str, file: &str, cluster: &Cluster, workload: &Worklo
     Ok(orders)
 }
 
-/// A table of text with named columns.
-struct Table<'t> {
-    file: &'t str,
-    text: &'t str,
-    columns: csv::StringRecord,
+fn pod_of(row: &Row<'_>, cluster: &Cluster) -> Result<PodKind, ReadError> {
+    let gpus = row.number("num_gpu", 0, DEVICES_MAX as u64)?;
+    let milli = row.number("gpu_milli", 0, u32::MAX.into())?.clamp(1, 1000);
+    let gpus = match (gpus, milli) {
+        (0, _) => Gpus::None,
+        (1, 1..1000) => Gpus::Share(milli as u16),
+        (count, _) => Gpus::Whole(count as u8),
+    };
+    let models = row.text("gpu_spec");
+    let allowed = |kind: &NodeKind| gpus == Gpus::None || models.is_empty() || models.split('|').any(|model| model == &*kind.model);
+    let pod = PodKind {
+        cpu: MilliCpu(row.number("cpu_milli", 0, CPU_MAX)?),
+        memory: Bytes::from_mib(row.number("memory_mib", 0, MIB_MAX)?),
+        gpus,
+        wording: models.into(),
+        allowed: cluster.kinds.iter().map(allowed).collect(),
+    };
+    if !pod.allowed.contains(&true) {
+        return Err(row.wrong("gpu_spec", "a model of a node, or several with `|` between them"));
+    }
+    Ok(pod)
 }
 
-struct Row<'t> {
-    file: &'t str,
-    columns: &'t csv::StringRecord,
-    fields: csv::StringRecord,
-    line: u64,
-}
-
-impl<'t> Table<'t> {
-    fn new(text: &'t str, file: &'t str, needed: &[&'static str]) -> Result<Self, ReadError> {
-        let columns = csv::Reader::from_reader(text.as_bytes())
-            .headers()
-            .map_err(|error| ReadError::Line { file: file.to_owned(), line: 1, why: error.to_string() })?
-            .clone();
-        match needed.iter().find(|column| !columns.iter().any(|have| have == **column)) {
-            Some(column) => Err(ReadError::NoColumn { file: file.to_owned(), column, expected: needed.join(", ") }),
-            None => Ok(Self { file, text, columns }),
-        }
-    }
-
-    fn rows(&'t self) -> Result<Vec<Row<'t>>, ReadError> {
-        let mut rows = Vec::new();
-        for record in csv::Reader::from_reader(self.text.as_bytes()).into_records() {
-            let line = |error: &csv::Error| error.position().map_or(rows.len() as u64 + 2, csv::Position::line);
-            let fields = record.map_err(|error| ReadError::Line { file: self.file.to_owned(), line: line(&error), why: why(&error) })?;
-            let line = fields.position().map_or(rows.len() as u64 + 2, csv::Position::line);
-            if rows.len() >= LINES_MAX {
-                return Err(ReadError::Line { file: self.file.to_owned(), line, why: format!("more than {LINES_MAX} lines") });
-            }
-            rows.push(Row { file: self.file, columns: &self.columns, fields, line });
-        }
-        Ok(rows)
-    }
-}
-
-fn why(error: &csv::Error) -> String {
-    match error.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => format!("there are {len} fields, not {expected_len}"),
-        _ => error.to_string(),
-    }
-}
-
-impl Row<'_> {
-    /// The text in a column; empty where there is no such column.
-    fn text(&self, column: &str) -> &str {
-        self.columns.iter().position(|have| have == column).and_then(|at| self.fields.get(at)).unwrap_or("").trim()
-    }
-
-    fn wrong(&self, what: &'static str, expected: impl Into<String>) -> ReadError {
-        ReadError::Value { file: self.file.to_owned(), line: self.line, what, value: cut(self.text(what)), expected: expected.into() }
-    }
-
-    fn number(&self, column: &'static str, least: u64, most: u64) -> Result<u64, ReadError> {
-        let number: Option<u64> = self.text(column).parse().ok();
-        number.filter(|number| (least..=most).contains(number)).ok_or_else(|| match most {
-            u64::MAX => self.wrong(column, format!("a whole number, {least} or more")),
-            _ => self.wrong(column, format!("a whole number from {least} to {most}")),
-        })
-    }
-
-    fn pod(&self, cluster: &Cluster) -> Result<PodKind, ReadError> {
-        let gpus = self.number("num_gpu", 0, DEVICES_MAX as u64)?;
-        let milli = self.number("gpu_milli", 0, u32::MAX.into())?.clamp(1, 1000);
-        let gpus = match (gpus, milli) {
-            (0, _) => Gpus::None,
-            (1, 1..1000) => Gpus::Share(milli as u16),
-            (count, _) => Gpus::Whole(count as u8),
-        };
-        let models = self.text("gpu_spec");
-        let allowed = |kind: &NodeKind| gpus == Gpus::None || models.is_empty() || models.split('|').any(|model| model == &*kind.model);
-        let pod = PodKind {
-            cpu: MilliCpu(self.number("cpu_milli", 0, CPU_MAX)?),
-            memory: Bytes::from_mib(self.number("memory_mib", 0, MIB_MAX)?),
-            gpus,
-            wording: models.into(),
-            allowed: cluster.kinds.iter().map(allowed).collect(),
-        };
-        if !pod.allowed.contains(&true) {
-            return Err(self.wrong("gpu_spec", "a model of a node, or several with `|` between them"));
-        }
-        Ok(pod)
-    }
-
-    fn too_large(&self, pod: &PodKind) -> ReadError {
-        let gpus = match pod.gpus {
-            Gpus::None => "no GPU".to_owned(),
-            Gpus::Share(milli) => format!("{milli} thousandths of a GPU"),
-            Gpus::Whole(count) => format!("{count} whole GPUs"),
-            Gpus::Slices(slices) => format!("{} MIG instances", slices.count),
-        };
-        let value = format!("{} m CPU, {} MiB, {gpus}", pod.cpu.0, pod.memory.mib());
-        let expected = "no more than some empty node has".to_owned();
-        ReadError::Value { file: self.file.to_owned(), line: self.line, what: "what the pod asks for", value, expected }
-    }
-}
-
-/// At most 60 characters of a value.
-fn cut(value: &str) -> String {
-    if value.chars().count() > 60 { value.chars().take(60).chain(['…']).collect() } else { value.to_owned() }
+fn too_large(row: &Row<'_>, pod: &PodKind) -> ReadError {
+    let gpus = match pod.gpus {
+        Gpus::None => "no GPU".to_owned(),
+        Gpus::Share(milli) => format!("{milli} thousandths of a GPU"),
+        Gpus::Whole(count) => format!("{count} whole GPUs"),
+        Gpus::Slices(slices) => format!("{} MIG instances", slices.count),
+    };
+    let value = format!("{} m CPU, {} MiB, {gpus}", pod.cpu.0, pod.memory.mib());
+    row.refuses("what the pod asks for", &value, "no more than some empty node has")
 }

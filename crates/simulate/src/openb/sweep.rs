@@ -5,14 +5,11 @@ use super::{
     read::{Cluster, Order, Workload},
     replay::{Outcome, replay},
 };
+use crate::parallel::parallel;
 use plimsoll_decide::pack::policy::Named;
 use std::{
     fmt::Write as _,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 /// A list of pods with the orders to replay.
@@ -70,30 +67,6 @@ pub fn sweep(
         }
     }
     outcomes
-}
-
-/// Does jobs 0 to `count` on all cores; results in order of the jobs.
-fn parallel<T: Send>(count: usize, job: &(dyn Fn(usize) -> T + Sync)) -> Vec<T> {
-    let next = AtomicUsize::new(0);
-    let results: Mutex<Vec<(usize, T)>> = Mutex::new(Vec::with_capacity(count));
-    let workers = thread::available_parallelism().map_or(1, usize::from).min(count);
-    thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    if at >= count {
-                        break;
-                    }
-                    let result = job(at);
-                    results.lock().unwrap_or_else(PoisonError::into_inner).push((at, result));
-                }
-            });
-        }
-    });
-    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    results.sort_by_key(|(at, _)| *at);
-    results.into_iter().map(|(_, result)| result).collect()
 }
 
 fn figure(value: Option<f64>, none: &str) -> String {

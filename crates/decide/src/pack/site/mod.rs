@@ -165,10 +165,48 @@ impl Site {
         !self.forms[want as usize].is_empty()
     }
 
+    /// GPUs of a node.
+    #[must_use]
+    pub fn devices(&self, node: u32) -> u8 {
+        self.kinds.get(usize::from(self.spots[node as usize].kind)).map_or(0, |kind| kind.gpus)
+    }
+
+    /// GPUs by kind of node.
+    #[must_use]
+    pub fn gpus_by_kind(&self) -> Vec<u64> {
+        self.kinds.iter().zip(&self.counts).map(|(kind, count)| u64::from(kind.gpus) * u64::from(*count)).collect()
+    }
+
+    /// Can such a pod be on nodes of a kind, one of those of [`Self::gpus_by_kind`]?
+    #[must_use]
+    pub fn may_be_on(&self, want: u32, kind: u16) -> bool {
+        self.forms[want as usize].iter().any(|form| self.pods[*form as usize].allowed[usize::from(kind)])
+    }
+
+    /// What such a pod takes of GPUs, in each of its forms, the least first; nothing where it can be placed nowhere.
+    #[must_use]
+    pub fn gpus_of(&self, want: u32) -> Vec<Gpus> {
+        self.forms[want as usize].iter().map(|form| self.pods[*form as usize].gpus).collect()
+    }
+
+    /// Could such a pod be placed on the node if that were empty?
+    #[must_use]
+    pub fn can_hold_on(&self, want: u32, node: u32) -> bool {
+        let kind = self.spots[node as usize].kind;
+        let holds = |form: &u32| self.kinds.get(usize::from(kind)).is_some_and(|of| of.holds(kind, &self.pods[*form as usize]));
+        self.forms[want as usize].iter().any(holds)
+    }
+
     /// Thousandths of GPUs that such a pod takes at least; none where it can be placed nowhere.
     #[must_use]
     pub fn milli(&self, want: u32) -> Option<u64> {
         self.forms[want as usize].first().map(|form| self.pods[*form as usize].gpus.milli())
+    }
+
+    /// Thousandths of GPUs that a placed pod holds.
+    #[must_use]
+    pub fn milli_of(&self, seat: Seat) -> u64 {
+        self.pods[seat.form as usize].gpus.milli()
     }
 
     /// How many nodes there are.

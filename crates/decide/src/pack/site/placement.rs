@@ -14,7 +14,7 @@ pub struct Seat {
     /// Its want, an index.
     pub want: u32,
     /// The form that it has there.
-    form: u32,
+    pub(super) form: u32,
     /// The place.
     pub place: Place,
 }
@@ -28,6 +28,20 @@ pub struct Group {
     pub within: Option<Name>,
     /// Groups inside.
     pub groups: Vec<Group>,
+}
+
+impl Group {
+    /// Tells all of its pods, those of groups inside too: want and count.
+    pub fn each(&self, tell: &mut impl FnMut(u32, u32)) {
+        self.pods.iter().for_each(|&(want, count)| tell(want, count));
+        self.groups.iter().for_each(|group| group.each(tell));
+    }
+
+    /// Adds the labels that it, or a group inside, wants to be within.
+    pub fn domains(&self, keys: &mut Vec<Name>) {
+        keys.extend(self.within.iter().filter(|key| !keys.contains(key)).cloned().collect::<Vec<_>>());
+        self.groups.iter().for_each(|group| group.domains(keys));
+    }
 }
 
 /// A site with a policy and what is placed so far.
@@ -211,8 +225,9 @@ impl<'s> Placement<'s> {
 
     /// Thousandths of GPUs that the group takes at least.
     fn milli(&self, group: &Group) -> u64 {
-        let pods = group.pods.iter().map(|&(want, count)| self.site.milli(want).unwrap_or(0).saturating_mul(count.into()));
-        pods.chain(group.groups.iter().map(|group| self.milli(group))).fold(0, u64::saturating_add)
+        let mut milli = 0_u64;
+        group.each(&mut |want, count| milli = milli.saturating_add(self.site.milli(want).unwrap_or(0).saturating_mul(count.into())));
+        milli
     }
 
     fn take(&mut self, seat: Seat) {
