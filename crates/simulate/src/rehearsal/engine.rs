@@ -515,7 +515,10 @@ impl<'s> Engine<'s> {
             name: node.name.to_string(),
             pool: node.pool.as_deref().unwrap_or_default().to_owned(),
             model: node.gpu_product.as_deref().unwrap_or_default().to_owned(),
-            gpus: placement.state(at).gpus().iter().map(|free| 1000 - free).collect(),
+            gpus: {
+                let state = placement.state(at);
+                state.gpus().iter().map(|device| 1000 - state.milli_of(*device)).collect()
+            },
             fragmented: placement.fragmented_on(at),
         });
         self.peak.grid = Grid { at: self.now, nodes: nodes.collect() };

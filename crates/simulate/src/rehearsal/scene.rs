@@ -5,7 +5,7 @@ use plimsoll_decide::{
     bound::pattern::{Bins, Items, most_packed},
     pack::{
         policy::Gpus,
-        site::{Group, Site, Want, misfit},
+        site::{Group, Parting, Site, Want, misfit},
     },
 };
 use plimsoll_fleet::{Name, Node};
@@ -42,6 +42,8 @@ pub struct Ground {
     pub nodes: Vec<Node>,
     /// Nodes that take no new pods, by their places.
     pub closed: Vec<u32>,
+    /// How GPUs in MIG mode are parted.
+    pub parting: Parting,
     /// Nodes that come and go at known moments.
     pub changes: Vec<Change>,
     /// Nodes that come and go with the load.
@@ -103,14 +105,15 @@ impl Scene {
             .zip(&expected)
             .map(|((namespace, shape), expected)| Want { namespace: namespace.clone(), shape, expected: *expected })
             .collect();
-        let site = Site::new(&ground.nodes, &wants, &domains);
+        let site = Site::new(&ground.nodes, &wants, &domains, ground.parting);
         let gpus: Vec<u64> = (0..site.nodes()).map(|node| u64::from(site.devices(node))).collect();
         let all: u64 = gpus.iter().sum::<u64>() * 1000;
         let misfits: Vec<Option<String>> = (0..)
             .zip(&work.pods)
             .map(|(want, (_, shape))| {
                 (!site.can_hold(want)).then(|| {
-                    misfit(&ground.nodes, shape).map_or_else(|| "no node can be told to hold it".to_owned(), |why| why.to_string())
+                    misfit(&ground.nodes, shape, ground.parting)
+                        .map_or_else(|| "no node can be told to hold it".to_owned(), |why| why.to_string())
                 })
             })
             .collect();
@@ -139,7 +142,7 @@ impl Scene {
         let fixed = ground.changes.is_empty() && ground.pools.is_empty();
         let allocation_bound = if fixed { allocation_bound(&site, &expected, all) } else { None };
         let makespan_bound = if fixed && ground.horizon.is_none() { makespan_bound(&work, &kinds, &kind_of, all) } else { None };
-        let Ground { nodes, closed, changes, pools, rates, horizon } = ground;
+        let Ground { nodes, closed, changes, pools, rates, horizon, parting: _ } = ground;
         Self { site, nodes, gpus, kinds, kind_of, closed, changes, pools, rates, horizon, allocation_bound, makespan_bound, work }
     }
 }
@@ -179,6 +182,7 @@ fn allocation_bound(site: &Site, expected: &[u64], all: u64) -> Option<f64> {
             Gpus::None => continue,
             Gpus::Share(milli) => (milli, 1),
             Gpus::Whole(gpus) => (1000, u64::from(gpus)),
+            Gpus::Slices(slices) => (slices.grid.milli(slices.slot), u64::from(slices.count)),
         };
         let mut may: Vec<usize> = (0..).zip(&sort_of).filter(|(kind, _)| site.may_be_on(want, *kind)).map(|(_, sort)| *sort).collect();
         may.sort_unstable();

@@ -4,13 +4,14 @@
 //! gangs that come all or not at all. A [`Site`] is the first drawn from the second, once: which pods may go to which nodes, and what they
 //! take there. A [`Placement`] is a site with a policy and what is placed so far.
 //!
-//! - `demand`: what a pod takes of a node's GPUs.
+//! - `demand`: what a pod takes of a node's GPUs; `parted`: the instances on those in MIG mode.
 //! - `rules`: what pods ask of each other's places.
 //! - `placement`: pods and gangs come and go.
 //!
 //! As the scheduler does, what a pod merely prefers is not looked at; that is the policy's to judge.
 
 mod demand;
+mod parted;
 mod placement;
 mod rules;
 #[cfg(test)]
@@ -35,6 +36,16 @@ pub struct Want<'s> {
     pub shape: &'s Shape,
     /// How many are expected, for policies that look ahead.
     pub expected: u64,
+}
+
+/// How GPUs in MIG mode are parted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Parting {
+    /// The instances that stand on them are all that there are.
+    #[default]
+    Fixed,
+    /// Instances are made and unmade where they are needed.
+    Open,
 }
 
 /// A fleet's nodes and the kinds of pods that may come, as policies see them.
@@ -81,9 +92,11 @@ pub enum Misfit {
 }
 
 impl Site {
-    /// The site of `nodes` for pods of the kinds `wants`. Labels in `domains` can be asked for by gangs that want to be together.
+    /// The site of `nodes` for pods of the kinds `wants`. Labels in `domains` can be asked for by gangs that want to be together. Nodes of
+    /// one state are taken in the order given, so whoever wants results that names cannot change puts nodes that differ in an order that
+    /// does not come from names.
     #[must_use]
-    pub fn new(nodes: &[Node], wants: &[Want<'_>], domains: &[Name]) -> Self {
+    pub fn new(nodes: &[Node], wants: &[Want<'_>], domains: &[Name], parting: Parting) -> Self {
         let looks = Looks::of(wants.iter().map(|want| want.shape));
         let mut kinds: Vec<NodeKind> = Vec::new();
         let mut examples: Vec<&Node> = Vec::new();
@@ -91,7 +104,7 @@ impl Site {
         let spots: Vec<Spot> = (0..)
             .zip(nodes)
             .map(|(rank, node)| {
-                let kind = kind_of(node);
+                let kind = kind_of(node, parting);
                 let key = (looks.at(node), kind.clone(), offers_of(node));
                 // Past so many kinds the rest take no pods: a spot of a kind that there is none of.
                 let next = u16::try_from(kinds.len()).unwrap_or(u16::MAX);
@@ -119,7 +132,7 @@ impl Site {
             let mut by_gpus: BTreeMap<Gpus, Vec<bool>> = BTreeMap::new();
             for (kind, node) in examples.iter().enumerate() {
                 if want.shape.may_go(node)
-                    && let Some(gpus) = demand::demand(want.shape, node)
+                    && let Some(gpus) = demand::demand(want.shape, node, parting == Parting::Open)
                 {
                     by_gpus.entry(gpus).or_insert_with(|| vec![false; kinds.len()])[kind] = true;
                 }
@@ -218,20 +231,21 @@ impl Site {
 
 /// Why a pod of `shape` would not fit on any of `nodes`, were they empty; none: it would.
 #[must_use]
-pub fn misfit(nodes: &[Node], shape: &Shape) -> Option<Misfit> {
+pub fn misfit(nodes: &[Node], shape: &Shape, parting: Parting) -> Option<Misfit> {
     let mut allowed = nodes.iter().filter(|node| shape.may_go(node)).peekable();
     if allowed.peek().is_none() {
         return Some(Misfit::NotAllowed { nodes: nodes.len() });
     }
-    let offered: Vec<(&Node, Gpus)> = allowed.filter_map(|node| Some((node, demand::demand(shape, node)?))).collect();
+    let offered: Vec<(&Node, Gpus)> =
+        allowed.filter_map(|node| Some((node, demand::demand(shape, node, parting == Parting::Open)?))).collect();
     if offered.is_empty() {
         let asks: Vec<String> = shape.asks.iter().map(|ask| format!("{} {}", ask.count, ask.resource)).collect();
         return Some(Misfit::NotOffered { asks: asks.join(" and ") });
     }
-    let empty = |node: &Node| kind_of(node).empty(0);
+    let empty = |node: &Node| kind_of(node, parting).empty(0);
     let fits = |node: &Node, gpus: Gpus| {
         let pod = PodKind { cpu: shape.cpu, memory: shape.memory, gpus, wording: "".into(), allowed: [true].into() };
-        kind_of(node).holds(0, &pod)
+        kind_of(node, parting).holds(0, &pod)
     };
     if offered.iter().any(|(node, gpus)| fits(node, *gpus)) {
         return None;
@@ -256,14 +270,14 @@ pub fn misfit(nodes: &[Node], shape: &Shape) -> Option<Misfit> {
 }
 
 /// A node's size as policies see it. A node that takes no pods has places for none.
-fn kind_of(node: &Node) -> NodeKind {
+fn kind_of(node: &Node, parting: Parting) -> NodeKind {
     NodeKind {
         model: node.gpu_product.clone().unwrap_or_default(),
         cpu: node.cpu,
         memory: node.memory,
         gpus: demand::devices(node),
         pods: node.max_pods,
-        mig: None,
+        mig: parted::mig(node, parting == Parting::Open),
     }
 }
 

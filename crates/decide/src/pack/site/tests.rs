@@ -68,7 +68,7 @@ fn shapes() -> Vec<Shape> {
 
 fn site(nodes: &[Node], shapes: &[Shape]) -> Site {
     let wants: Vec<Want<'_>> = shapes.iter().map(|shape| Want { namespace: "ns".into(), shape, expected: 10 }).collect();
-    Site::new(nodes, &wants, &[ZONE.into()])
+    Site::new(nodes, &wants, &[ZONE.into()], Parting::Fixed)
 }
 
 /// Everything that must hold of what is placed, by counting over the pods and nothing else.
@@ -188,7 +188,7 @@ fn a_gpu_is_what_the_node_says() {
 #[test]
 fn what_fits_nowhere_is_told_with_the_most_that_there_is() {
     let nodes = nodes();
-    let why = |shape: &Shape| misfit(&nodes, shape).map(|why| why.to_string());
+    let why = |shape: &Shape| misfit(&nodes, shape, Parting::Fixed).map(|why| why.to_string());
     assert_eq!(why(&shape("one", 1)), None);
     assert_eq!(why(&shape("big", 9)).unwrap(), "it asks for 9 GPUs; the most on a node that lets it in is 8");
     assert_eq!(
@@ -199,4 +199,48 @@ fn what_fits_nowhere_is_told_with_the_most_that_there_is() {
     assert_eq!(why(&elsewhere).unwrap(), "no node lets it in: its selector, affinity or tolerations match none of 12 nodes");
     let tpu = Shape { asks: vec![Ask { resource: "google.com/tpu".into(), count: 4, dra: false }], ..shape("tpu", 0) };
     assert_eq!(why(&tpu).unwrap(), "no node that lets it in offers 4 google.com/tpu in a way that can be counted");
+}
+
+fn h100s(layout: &str) -> Node {
+    let mut node = Node {
+        gpu_product: Some("NVIDIA-H100-80GB-HBM3".into()),
+        gpu_memory: Some(Bytes::from_mib(81_559)),
+        sharing: Sharing::MigMixed,
+        offers: Vec::new(),
+        taints: Vec::new(),
+        gpus: vec![Gpu::default(); 4],
+        ..node(1)
+    };
+    let board = plimsoll_fleet::mig::board("NVIDIA-H100-80GB-HBM3", node.gpu_memory).unwrap();
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    for placement in crate::pack::mig::layout_named(&board, layout).unwrap() {
+        *counts.entry(board.table.slots[placement.slot].name_on(8, board.memory).to_string()).or_default() += 4;
+    }
+    let offer = |(name, count): (String, u32)| Offer {
+        resource: plimsoll_fleet::resource::mig_resource(&name),
+        count,
+        capacity: count,
+        dra: false,
+    };
+    node.offers = counts.into_iter().map(offer).collect();
+    node
+}
+
+/// A fixed layout gives what stands there and no more; an open GPU gives whatever its slices can make.
+#[test]
+fn instances_are_those_that_stand_there_unless_they_are_made_at_need() {
+    let nodes = [h100s("all-balanced")];
+    let slice = |profile: &str| Shape {
+        asks: vec![Ask { resource: format!("nvidia.com/mig-{profile}").into(), count: 1, dra: false }],
+        ..Shape::default()
+    };
+    let shapes = [slice("1g.10gb"), slice("2g.20gb"), slice("3g.40gb"), slice("7g.80gb"), slice("4g.40gb")];
+    let wants: Vec<Want<'_>> = shapes.iter().map(|shape| Want { namespace: "ns".into(), shape, expected: 1 }).collect();
+    let placed = |parting, want: u32| {
+        let site = Site::new(&nodes, &wants, &[], parting);
+        let mut placement = site.placement(Named::Plimsoll);
+        (0..40).map_while(|_| site.can_hold(want).then(|| placement.place(want, 0)).flatten()).count()
+    };
+    assert_eq!((0..5).map(|want| placed(Parting::Fixed, want)).collect::<Vec<_>>(), [8, 4, 4, 0, 0]);
+    assert_eq!((0..5).map(|want| placed(Parting::Open, want)).collect::<Vec<_>>(), [20, 12, 8, 4, 4]);
 }

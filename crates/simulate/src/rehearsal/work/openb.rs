@@ -58,7 +58,8 @@ pub fn openb(name: &str, workload: &Workload, order: &Order) -> Work {
                 cpu: kind.cpu,
                 memory: kind.memory,
                 asks: match kind.gpus {
-                    Gpus::None => Vec::new(),
+                    // The experiment knows no MIG.
+                    Gpus::None | Gpus::Slices(_) => Vec::new(),
                     Gpus::Share(milli) => ask(MILLI, milli.into()),
                     Gpus::Whole(count) => ask(WHOLE, count.into()),
                 },
