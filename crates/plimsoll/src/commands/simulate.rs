@@ -5,7 +5,8 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use plimsoll_decide::pack::policy::Named;
-use plimsoll_simulate::openb::{Cluster, Experiment, LAST, Order, ReadError, Workload, parse_orders, sweep, to_csv, to_table};
+use plimsoll_simulate::ReadError;
+use plimsoll_simulate::openb::{Cluster, Experiment, LAST, Order, Workload, parse_orders, sweep, to_csv, to_table};
 use std::{fs, path::Path, path::PathBuf};
 
 /// What to rehearse.
