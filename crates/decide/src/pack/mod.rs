@@ -74,7 +74,8 @@ pub struct Move {
     pub to: NodeId,
 }
 
-/// Room that is kept for a pod that waits for a node and fits today.
+/// Room that is kept for a pod that waits for a node and fits today: by room, labels, taints, host ports and anti-affinity by
+/// host name. Its affinity to other pods and its spread over domains are not looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reservation {
     /// The pod.

@@ -198,6 +198,27 @@ fn what_is_spread_over_zones_stays_in_its_zone() {
     assert!(packing.moves.is_empty());
 }
 
+/// On a node that is not ready in z0 runs a pod with a host port; one that waits, and fits in z1 only, wants the two spread over the
+/// zones. That wish binds nobody yet: the bound was once 2 here, above the optimum.
+#[test]
+fn what_a_waiting_pod_wants_of_the_places_of_others_ties_nobody() {
+    let mut nodes = vec![node("n0", 4, 13), node("n1", 4, 11)];
+    nodes[0].labels.insert(ZONE.into(), "z0".into());
+    nodes[0].ready = false;
+    let mut ported = shape(1, 4);
+    ported.host_ports.push(80);
+    let mut spread = shape(1, 4);
+    spread.spread.push(Spread { topology: ZONE.into(), pods: like("g1c4"), max_skew: 1 });
+    let mut fleet = fleet(nodes, vec![ported, spread], &[(0, Some(0)), (1, None)]);
+    let packing = pack(&fleet);
+    assert_eq!(counts(&packing), (2, 1, 1));
+    assert_eq!(packing.reserved, [Reservation { pod: PodId(1), node: NodeId(1) }]);
+    // The same wish of a pod that runs does.
+    fleet.pods[1].node = Some(NodeId(1));
+    fleet.pods[1].phase = Phase::Running;
+    assert_eq!(counts(&pack(&fleet)), (2, 2, 2));
+}
+
 #[test]
 fn devices_behind_dra_are_counted_once_whatever_name_they_are_asked_by() {
     let class = "gpu.nvidia.com";

@@ -2,7 +2,8 @@
 //!
 //! Anti-affinity by host name and host ports are kept exactly, by tags: a pod carries some and avoids some. Everything
 //! else is kept by a careful rule: whoever asks for it, and whoever it is asked of, stays in the domain (the value of
-//! that topology label) that it is in, so that no count of any domain changes.
+//! that topology label) that it is in, so that no count of any domain changes. A pod that waits is counted nowhere yet: what it
+//! asks for binds nobody, as in Kubernetes.
 
 use super::Pinned;
 use plimsoll_fleet::{
@@ -40,6 +41,9 @@ pub(super) fn without_pod_keys(selector: &Selector) -> Selector {
 /// What pods of one namespace and shape have in common.
 pub(super) type Family = (Name, ShapeId);
 
+/// By namespace the shapes of its pods, and whether a pod of the shape is on a node (else all of them wait).
+type Families<'f> = BTreeMap<&'f Name, BTreeMap<ShapeId, bool>>;
+
 /// A topology key with more values than this is taken for a name of single nodes: what is tied to it stays.
 const DOMAINS_MAX: usize = 64;
 
@@ -73,22 +77,14 @@ pub(super) struct Topology {
 
 impl Topology {
     pub fn new(fleet: &Fleet) -> Self {
-        let mut families: BTreeMap<&Name, BTreeSet<ShapeId>> = BTreeMap::new();
+        let mut families = Families::new();
         for pod in fleet.pods.iter().filter(|pod| pod.holds() || pod.waits()) {
-            // Two look-ups instead of an entry: most pods are of a family that is known, and no key is made for them.
-            match families.get_mut(&pod.namespace) {
-                Some(shapes) => {
-                    shapes.insert(pod.shape);
-                }
-                None => {
-                    families.insert(&pod.namespace, BTreeSet::from([pod.shape]));
-                }
-            }
+            *families.entry(&pod.namespace).or_default().entry(pod.shape).or_default() |= pod.holds();
         }
         let mut ties: BTreeMap<Family, Ties> = BTreeMap::new();
         let mut terms: BTreeMap<Term, Vec<Family>> = BTreeMap::new();
         for (&namespace, shapes) in &families {
-            for &id in shapes {
+            for (&id, &holds) in shapes {
                 let shape = &fleet.shapes[id.index()];
                 let family = || (namespace.clone(), id);
                 for &port in &shape.host_ports {
@@ -106,9 +102,13 @@ impl Topology {
                         namespaces,
                         by_host: apart && &*affinity.topology == HOSTNAME,
                     };
+                    // Its tags say where it finds room; an anchor would only tie others to their domains.
+                    if !(holds || term.by_host) {
+                        continue;
+                    }
                     terms.entry(term).or_default().push(family());
                 }
-                for spread in &shape.spread {
+                for spread in shape.spread.iter().filter(|_| holds) {
                     let term = Term {
                         topology: spread.topology.clone(),
                         selector: without_pod_keys(&spread.pods),
@@ -126,7 +126,7 @@ impl Topology {
             let selected =
                 term.namespaces.iter().filter_map(|namespace| families.get_key_value(namespace)).flat_map(|(&namespace, shapes)| {
                     let selects = |id: &&ShapeId| term.selector.selects(&fleet.shapes[id.index()].labels as &Labels);
-                    shapes.iter().filter(selects).map(move |&id| (namespace.clone(), id))
+                    shapes.keys().filter(selects).map(move |&id| (namespace.clone(), id))
                 });
             for family in selected {
                 let ties = ties.entry(family).or_default();
@@ -195,7 +195,7 @@ impl Topology {
 }
 
 /// The families with a spread over its greatest difference today.
-fn broken(fleet: &Fleet, families: &BTreeMap<&Name, BTreeSet<ShapeId>>) -> HashMap<Family, Name> {
+fn broken(fleet: &Fleet, families: &Families<'_>) -> HashMap<Family, Name> {
     if fleet.shapes.iter().all(|shape| shape.spread.is_empty()) {
         return HashMap::new();
     }
@@ -207,7 +207,7 @@ fn broken(fleet: &Fleet, families: &BTreeMap<&Name, BTreeSet<ShapeId>>) -> HashM
     }
     let mut broken = HashMap::new();
     for (&namespace, shapes) in families {
-        for &id in shapes {
+        for &id in shapes.keys() {
             let shape = &fleet.shapes[id.index()];
             for spread in &shape.spread {
                 // As the scheduler does by default: nodes that the pod's own selector excludes are no domains, tainted ones are.
@@ -219,7 +219,7 @@ fn broken(fleet: &Fleet, families: &BTreeMap<&Name, BTreeSet<ShapeId>>) -> HashM
                 let mut counts: BTreeMap<Name, u32> =
                     fleet.nodes.iter().filter(eligible).filter_map(|node| Some((domain(node)?, 0))).collect();
                 let selector = without_pod_keys(&spread.pods);
-                for &other in shapes.iter().filter(|other| selector.selects(&fleet.shapes[other.index()].labels)) {
+                for &other in shapes.keys().filter(|other| selector.selects(&fleet.shapes[other.index()].labels)) {
                     for (node, count) in pods.get(&(&**namespace, other)).into_iter().flatten() {
                         if let Some(sum) = domain(&fleet.nodes[node.index()]).and_then(|domain| counts.get_mut(&domain)) {
                             *sum += count;
