@@ -100,7 +100,7 @@ impl<'m> Search<'m> {
     fn hosts(&self) -> Vec<(HostId, Vec<InTheWay>)> {
         let mut hosts = Vec::new();
         for (id, host) in (0..).zip(&self.model.hosts) {
-            if !host.class.is_some_and(|class| self.kind.allowed.binary_search(&class).is_ok()) {
+            if host.class.is_none_or(|class| self.kind.allowed.binary_search(&class).is_err()) {
                 continue;
             }
             let mut emptied = host.room.clone();
@@ -300,11 +300,8 @@ impl<'m> Search<'m> {
                 if !without.fits(self.kind) {
                     continue;
                 }
-                if !making.contains_key(&group.kind) {
-                    let who = self.who_makes_room(group.kind);
-                    making.insert(group.kind, who);
-                }
-                for (&a_kind, all) in &making[&group.kind] {
+                let making = making.entry(group.kind).or_insert_with(|| self.who_makes_room(group.kind));
+                for (&a_kind, all) in making.iter() {
                     let of = &self.model.kinds[a_kind as usize];
                     // It may go to the pod's own host, if both have room there in the end and it has room there at once.
                     let here = {
@@ -341,7 +338,7 @@ impl<'m> Search<'m> {
         let of = &self.model.kinds[kind as usize];
         let mut who: BTreeMap<KindId, Vec<(u64, ItemId)>> = BTreeMap::new();
         for host in &self.model.hosts {
-            if !host.class.is_some_and(|class| of.allowed.binary_search(&class).is_ok()) || host.room.fits(of) {
+            if host.class.is_none_or(|class| of.allowed.binary_search(&class).is_err()) || host.room.fits(of) {
                 continue;
             }
             let mut fits: BTreeMap<KindId, bool> = BTreeMap::new();

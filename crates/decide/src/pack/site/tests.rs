@@ -20,7 +20,11 @@ fn node(at: u32) -> Node {
     let name: Name = format!("node-{at}").into();
     Node {
         labels: [(ZONE, zone), ("kubernetes.io/hostname", &*name)].into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
-        taints: if at % 4 == 0 { vec![Taint { key: "team".into(), value: "x".into(), effect: Effect::NoSchedule }] } else { Vec::new() },
+        taints: if at.is_multiple_of(4) {
+            vec![Taint { key: "team".into(), value: "x".into(), effect: Effect::NoSchedule }]
+        } else {
+            Vec::new()
+        },
         ready: true,
         cpu: MilliCpu(64_000),
         memory: Bytes(256 << 30),
@@ -47,7 +51,7 @@ fn shape(name: &str, gpus: u32) -> Shape {
         cpu: MilliCpu(4_000),
         memory: Bytes(8 << 30),
         asks: if gpus > 0 { vec![Ask { resource: "nvidia.com/gpu".into(), count: gpus, dra: false }] } else { Vec::new() },
-        tolerations: if gpus % 2 == 0 { vec![Toleration { key: None, value: None, effect: None }] } else { Vec::new() },
+        tolerations: if gpus.is_multiple_of(2) { vec![Toleration { key: None, value: None, effect: None }] } else { Vec::new() },
         ..Shape::default()
     }
 }
