@@ -4,7 +4,7 @@
 //!
 //! - cold start: from its new node to its first container's start (image, volumes, sandbox); restart: from there to ready
 //!   (weights, compilation). Both are what pods of the workload took here, in the middle; else pods of its class; else assumed.
-//! - work lost: only of what runs to an end or trains, see [`super::checkpoint`]. Not more than it has run.
+//! - work lost: only of what runs to an end or trains, see `checkpoint`. Not more than it has run.
 //! - Training whose work is on several pods starts again as a whole when one of them is evicted: all of its GPUs count.
 
 use super::checkpoint::{Saved, saved};
