@@ -37,12 +37,9 @@ pub enum Command {
     /// On how few nodes would it fit? Plans moves in waves, with their costs; or makes room for one pod
     #[command(after_help = crate::commands::repack::AFTER)]
     Repack(Box<crate::commands::repack::RepackArgs>),
-    /// Rehearses placement: what would have been, under which policy
-    Simulate {
-        /// What to rehearse
-        #[command(subcommand)]
-        what: crate::commands::simulate::Simulate,
-    },
+    /// Rehearses: what would have been under another policy, with other nodes, with other layouts
+    #[command(after_help = crate::commands::simulate::AFTER)]
+    Simulate(Box<crate::commands::simulate::SimulateArgs>),
     /// Tells all about a waste sign
     Explain {
         /// The sign's name; without it, all signs are listed
@@ -257,6 +254,8 @@ pub enum Document {
     Audit,
     /// What `repack --format json` writes
     Repack,
+    /// What `simulate --format json` writes
+    Rehearsal,
 }
 
 /// Forms of a report.

@@ -5,6 +5,7 @@
 //!
 //! Nothing in here decides, does I/O or reads a clock: a replay is a function of the text of its files and of its seed.
 
+mod chance;
 pub mod openb;
 mod parallel;
 pub mod rehearsal;

@@ -39,6 +39,14 @@ pub enum ReadError {
         /// What is wrong with it.
         why: String,
     },
+    /// It is not what a file of its kind is.
+    #[error("{file}: {why}")]
+    Form {
+        /// The file.
+        file: String,
+        /// What is wrong, and where.
+        why: String,
+    },
     /// There is nothing in it.
     #[error("{file} has no line of {what}; expected at least one")]
     Empty {

@@ -20,7 +20,7 @@ pub fn run(cli: &Cli, printer: &Printer) -> anyhow::Result<Exit> {
         Command::Audit(args) => return audit::run(args, printer),
         Command::Snapshot(args) => snapshot::run(args, printer)?,
         Command::Repack(args) => repack::run(args, printer)?,
-        Command::Simulate { what } => simulate::run(what, printer)?,
+        Command::Simulate(args) => simulate::run(args, printer)?,
         Command::Explain { name: None } => printer.result(&explain::list()),
         Command::Explain { name: Some(name) } => {
             let sign = signs::named(name).ok_or_else(|| anyhow::anyhow!(no_sign(name)))?;
@@ -30,6 +30,7 @@ pub fn run(cli: &Cli, printer: &Printer) -> anyhow::Result<Exit> {
             let schema = match document {
                 Document::Audit => plimsoll_report::json::schema(),
                 Document::Repack => plimsoll_report::repack::schema(),
+                Document::Rehearsal => plimsoll_report::rehearsal::schema(),
             };
             printer.result(&serde_json::to_string_pretty(&schema)?);
         }

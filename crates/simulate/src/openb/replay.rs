@@ -1,6 +1,7 @@
 //! One run: pods arrive in order, and go where the policy says.
 
 use super::read::{Cluster, Order, Workload};
+use crate::chance::draw;
 use plimsoll_decide::pack::policy::{Named, Placer, Policy};
 use serde::Serialize;
 
@@ -76,11 +77,4 @@ fn rounded(part: u64, whole: u64) -> u64 {
 pub(super) fn to_even(part: u64, whole: u64) -> u64 {
     let up = rounded(part, whole);
     if (2 * part + whole).is_multiple_of(2 * whole) && up % 2 == 1 { up - 1 } else { up }
-}
-
-/// The chance of a decision, for policies that leave ties to it: a stream for each seed, a number for each event.
-fn draw(seed: u64, event: u64) -> u64 {
-    let mut value = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ event.wrapping_mul(0xd134_2543_de82_ef95);
-    value = (value ^ (value >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
-    value ^ (value >> 32)
 }

@@ -10,6 +10,7 @@ use super::{
     spread::Times,
     waiting::Queue,
 };
+use crate::chance::draw;
 use plimsoll_decide::{
     pack::{
         policy::Named,
@@ -343,7 +344,7 @@ impl<'s> Engine<'s> {
                     return None;
                 }
                 let life = &mut lives[job as usize];
-                life.seats = placement.place_group(&kind.group, draw(seed, job, life.placed))?;
+                life.seats = placement.place_group(&kind.group, chance(seed, job, life.placed))?;
                 started.push(job);
                 Some(kind.milli)
             },
@@ -605,9 +606,6 @@ impl Open {
 }
 
 /// The chance of a decision: a stream for each seed, a number for each job and try.
-fn draw(seed: u64, job: u32, tried: u32) -> u64 {
-    let mut value =
-        seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (u64::from(job) << 16 | u64::from(tried)).wrapping_mul(0xd134_2543_de82_ef95);
-    value = (value ^ (value >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
-    value ^ (value >> 32)
+fn chance(seed: u64, job: u32, tried: u32) -> u64 {
+    draw(seed, u64::from(job) << 16 | u64::from(tried))
 }

@@ -1,6 +1,7 @@
 //! A fleet over time: jobs arrive, wait, start, run, are evicted and end, nodes come and go, under one policy or several side by side.
 //!
-//! - `work`: the jobs. `scene`: a fleet and its work, made ready once.
+//! - [`file`]: how a rehearsal is written down. [`ground`]: the nodes. [`work`]: the jobs. [`mod@stage`]: both, from a file.
+//! - `scene`: a fleet and its work, made ready once.
 //! - `engine`: one run, event by event. `waiting` is its queue, `course` and `spread` its figures.
 //! - `outcome`: what a rehearsal gives.
 //!
@@ -8,9 +9,12 @@
 
 mod course;
 mod engine;
+pub mod file;
+pub mod ground;
 mod outcome;
 mod scene;
 mod spread;
+pub mod stage;
 #[cfg(test)]
 mod tests;
 mod waiting;
@@ -36,12 +40,41 @@ pub struct Ways {
     pub seeds: Vec<u64>,
 }
 
+/// A job that fits nowhere, even if everything were empty.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the job `{job}`{} fits nowhere: {why}; leave such jobs out with skip-misfits", line.map_or_else(String::new, |line| format!(" (line {line})")))]
+pub struct JobMisfit {
+    /// The job.
+    pub job: String,
+    /// Its line in the file of jobs; none: it comes from no file.
+    pub line: Option<u64>,
+    /// Why.
+    pub why: String,
+}
+
 /// Rehearses the work on the ground in all ways, as many at once as the machine has cores. `done` is told how many jobs of how many have
-/// come, over all runs.
+/// come, over all runs. Jobs that fit nowhere are listed in the result.
 #[must_use]
 pub fn rehearse(name: &str, ground: Ground, work: Work, ways: &Ways, done: &(dyn Fn(u64, u64) + Sync)) -> Rehearsal {
-    let fleet = in_words(&ground);
+    run_all(name, Scene::new(ground, work), ways, done)
+}
+
+/// The same, where every job must fit somewhere.
+///
+/// # Errors
+/// The first that does not.
+pub fn rehearse_all(name: &str, ground: Ground, work: Work, ways: &Ways, done: &(dyn Fn(u64, u64) + Sync)) -> Result<Rehearsal, JobMisfit> {
     let scene = Scene::new(ground, work);
+    for (job, kind) in scene.work.jobs.iter().zip(&scene.kind_of) {
+        if let Some(why) = &scene.kinds[*kind as usize].misfit {
+            return Err(JobMisfit { job: job.name.to_string(), line: job.line, why: why.clone() });
+        }
+    }
+    Ok(run_all(name, scene, ways, done))
+}
+
+fn run_all(name: &str, scene: Scene, ways: &Ways, done: &(dyn Fn(u64, u64) + Sync)) -> Rehearsal {
+    let fleet = in_words(&scene);
     let runs: Vec<(Named, Order, u64)> = ways
         .policies
         .iter()
@@ -67,7 +100,6 @@ pub fn rehearse(name: &str, ground: Ground, work: Work, ways: &Ways, done: &(dyn
 }
 
 /// How many nodes and GPUs.
-fn in_words(ground: &Ground) -> String {
-    let gpus: usize = ground.nodes.iter().map(|node| node.gpus.len()).sum();
-    format!("{} nodes, {gpus} GPUs", ground.nodes.len())
+fn in_words(scene: &Scene) -> String {
+    format!("{} nodes, {} GPUs", scene.nodes.len(), scene.gpus.iter().sum::<u64>())
 }

@@ -37,6 +37,12 @@ impl Group {
         self.groups.iter().for_each(|group| group.each(tell));
     }
 
+    /// Its wants are numbered from `first` on.
+    pub fn renumber(&mut self, first: u32) {
+        self.pods.iter_mut().for_each(|(want, _)| *want += first);
+        self.groups.iter_mut().for_each(|group| group.renumber(first));
+    }
+
     /// Adds the labels that it, or a group inside, wants to be within.
     pub fn domains(&self, keys: &mut Vec<Name>) {
         keys.extend(self.within.iter().filter(|key| !keys.contains(key)).cloned().collect::<Vec<_>>());

@@ -1,12 +1,20 @@
 //! What is to be done: jobs that come, with all that a run needs to know of them.
 //!
+//! - `history`: a fleet's own.
 //! - `philly`, `openb`: from the text of public traces.
+//! - `synthetic`: made up by chance; `listed`: one by one.
 
+mod history;
+mod listed;
 mod openb;
 mod philly;
+mod synthetic;
 
+pub use history::{NoHistory, history};
+pub use listed::listed;
 pub use openb::{openb, openb_nodes};
 pub use philly::philly;
+pub use synthetic::{JOBS_MAX, Sort, synthetic};
 
 use plimsoll_decide::pack::site::Group;
 use plimsoll_fleet::{Name, Shape, Timestamp};
@@ -95,6 +103,25 @@ impl Pods {
     /// All of them, in the order of their places.
     pub fn into_list(self) -> Vec<(Name, Shape)> {
         self.list
+    }
+}
+
+impl Work {
+    /// This work and another, side by side.
+    #[must_use]
+    pub fn beside(mut self, other: Self) -> Self {
+        let (pods, jobs) = (self.pods.len() as u32, self.jobs.len() as u32);
+        self.pods.extend(other.pods);
+        self.jobs.extend(other.jobs.into_iter().map(|mut job| {
+            job.pods.renumber(pods);
+            job.after.iter_mut().for_each(|before| *before += jobs);
+            job
+        }));
+        self.jobs = listed::by_arrival(self.jobs);
+        self.assumed.extend(other.assumed);
+        self.name = [self.name, other.name].into_iter().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(" and ");
+        self.began = self.began.or(other.began);
+        self
     }
 }
 

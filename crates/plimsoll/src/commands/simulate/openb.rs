@@ -1,23 +1,15 @@
-//! `plimsoll simulate`: what would have been, under which policy.
+//! `plimsoll simulate openb`: the placement experiment of USENIX ATC'23.
 
 use crate::printer::Printer;
 use anyhow::{Context as _, bail};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use plimsoll_decide::pack::policy::Named;
 use plimsoll_simulate::ReadError;
 use plimsoll_simulate::openb::{Cluster, Experiment, LAST, Order, Workload, parse_orders, sweep, to_csv, to_table};
 use std::{fs, path::Path, path::PathBuf};
 
-/// What to rehearse.
-#[derive(Debug, Subcommand)]
-pub enum Simulate {
-    /// Replays the placement experiment of USENIX ATC'23 on the trace openb
-    #[command(after_help = OPENB_AFTER)]
-    Openb(OpenbArgs),
-}
-
-const OPENB_AFTER: &str = "\
+pub const AFTER: &str = "\
 The folder holds openb_node_list_gpu_node.csv, openb_pod_list_NAME.csv and orders/NAME.txt.
 Figures are percent of all GPUs; a bound is given up to 100 % of arrivals: above it a bound may choose its pods, a policy may not.
 
@@ -67,11 +59,10 @@ pub enum Format {
 const LARGEST_FILE: u64 = 256 << 20;
 
 /// Runs it.
-pub fn run(what: &Simulate, printer: &Printer) -> anyhow::Result<()> {
-    let Simulate::Openb(args) = what;
-    let (nodes, file) = read(&args.dir, "openb_node_list_gpu_node.csv")?;
-    let cluster = Cluster::parse(&nodes, &file)?;
-    let experiments = args.workload.iter().map(|name| experiment(args, &cluster, name)).collect::<anyhow::Result<Vec<_>>>()?;
+pub fn run(args: &OpenbArgs, printer: &Printer) -> anyhow::Result<()> {
+    let cluster = cluster(&args.dir)?;
+    let experiments =
+        args.workload.iter().map(|name| experiment(&args.dir, &args.seed, &cluster, name)).collect::<anyhow::Result<Vec<_>>>()?;
     let bar = if printer.draws() { ProgressBar::new(0) } else { ProgressBar::hidden() };
     bar.set_style(ProgressStyle::with_template("replaying {bar:24} {pos}/{len}").unwrap_or_else(|_| ProgressStyle::default_bar()));
     let outcomes = sweep(&cluster, &experiments, &args.policy, &args.at, &|done, all| {
@@ -87,15 +78,22 @@ pub fn run(what: &Simulate, printer: &Printer) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn experiment(args: &OpenbArgs, cluster: &Cluster, name: &str) -> anyhow::Result<Experiment> {
+/// The nodes of the trace in `dir`.
+pub fn cluster(dir: &Path) -> anyhow::Result<Cluster> {
+    let (nodes, file) = read(dir, "openb_node_list_gpu_node.csv")?;
+    Ok(Cluster::parse(&nodes, &file)?)
+}
+
+/// The list `name` of the trace in `dir` with the orders of `seeds`; of none: all orders.
+pub fn experiment(dir: &Path, seeds: &[u64], cluster: &Cluster, name: &str) -> anyhow::Result<Experiment> {
     if name.is_empty() || name.contains(['/', '\\']) {
-        bail!("--workload: `{name}` is not the name of a list; it is the NAME of a file openb_pod_list_NAME.csv in {}", args.dir.display());
+        bail!("--workload: `{name}` is not the name of a list; it is the NAME of a file openb_pod_list_NAME.csv in {}", dir.display());
     }
-    let (pods, file) = read(&args.dir, &format!("openb_pod_list_{name}.csv"))?;
+    let (pods, file) = read(dir, &format!("openb_pod_list_{name}.csv"))?;
     let workload = Workload::parse(&pods, &file, cluster)?;
-    let (orders, file) = read(&args.dir, &format!("orders/{name}.txt"))?;
+    let (orders, file) = read(dir, &format!("orders/{name}.txt"))?;
     let all = parse_orders(&orders, &file, cluster, &workload)?;
-    let orders = if args.seed.is_empty() {
+    let orders = if seeds.is_empty() {
         all
     } else {
         let have: Vec<u64> = all.iter().map(|order| order.seed).collect();
@@ -103,7 +101,7 @@ fn experiment(args: &OpenbArgs, cluster: &Cluster, name: &str) -> anyhow::Result
             let order = all.iter().find(|order| order.seed == *seed).cloned();
             order.ok_or_else(|| ReadError::NoSeed { file: file.clone(), seed: *seed, have: have.clone() })
         };
-        args.seed.iter().map(find).collect::<Result<_, _>>()?
+        seeds.iter().map(find).collect::<Result<_, _>>()?
     };
     Ok(Experiment { name: name.to_owned(), workload, orders })
 }

@@ -1,0 +1,232 @@
+//! From the description of a rehearsal and what it names to nodes and work.
+
+use super::{
+    file::{File, Place, WorkSource},
+    ground::{self, OPEN, gpu_nodes, lay_out, more},
+    scene::{Change, Ground, Pool},
+    work::{Work, history, listed, openb, openb_nodes, philly, synthetic},
+};
+use crate::{
+    openb::{Cluster, Order, Workload},
+    table::ReadError,
+};
+use plimsoll_decide::pack::site::Parting;
+use plimsoll_fleet::{
+    Bytes, Fleet, MilliCpu, Name, Node,
+    node::{Gpu, Offer},
+    price::PriceBook,
+    resource::{MILLI, Vendor},
+};
+use serde_saphyr::Spanned;
+
+/// What a file names, read.
+#[derive(Debug, Default)]
+pub struct Named {
+    /// The fleet: a snapshot, or the example.
+    pub fleet: Option<Fleet>,
+    /// The nodes of openb.
+    pub cluster: Option<Cluster>,
+    /// A list of openb with its order.
+    pub pods: Option<(Workload, Order)>,
+    /// The text of Philly's jobs.
+    pub philly: Option<String>,
+}
+
+/// A rehearsal that can begin.
+#[derive(Debug)]
+pub struct Stage {
+    /// The nodes.
+    pub ground: Ground,
+    /// The work.
+    pub work: Work,
+    /// What differs from the fleet as it was seen, in words.
+    pub changes: Vec<String>,
+}
+
+/// GPUs of a node of a file at most.
+const GPUS_MAX: u32 = plimsoll_decide::pack::policy::DEVICES_MAX as u32;
+
+/// Sets the stage that `file` describes, with what it names and prices for its nodes.
+///
+/// # Errors
+/// What the file asks for and cannot be had, with its line.
+pub fn stage(file: &File, place: Place<'_>, named: &Named, prices: &PriceBook) -> Result<Stage, ReadError> {
+    let mut changes = Vec::new();
+    let mut nodes = nodes(file, place, named)?;
+    for pool in &file.remove_pools {
+        let before = nodes.len();
+        nodes.retain(|node| node.pool.as_deref() != Some(&*pool.value));
+        if nodes.len() == before {
+            let mut pools: Vec<&str> = nodes.iter().filter_map(|node| node.pool.as_deref()).collect();
+            pools.sort_unstable();
+            pools.dedup();
+            return Err(place.wrong("a pool to remove", pool, format!("one of the fleet's pools with GPUs: {}", pools.join(", "))));
+        }
+        changes.push(format!("pool {} removed: {} nodes", pool.value, before - nodes.len()));
+    }
+    let seen = nodes.len();
+    let add = |nodes: &mut Vec<Node>, value: &Spanned<String>, what: &'static str, prefix: &str| -> Result<Vec<u32>, ReadError> {
+        let (count, kind) = place.nodes(what, value)?;
+        let first = nodes.len();
+        let new = more(nodes, count, &kind, &format!("{prefix}-{first}")).map_err(|error| place.wrong(what, value, error.to_string()))?;
+        nodes.extend(new);
+        Ok((first as u32..nodes.len() as u32).collect())
+    };
+    for entry in &file.add_nodes {
+        let new = add(&mut nodes, entry, "nodes to add", "added")?;
+        changes.push(format!("{} nodes added: {}", new.len(), entry.value));
+    }
+    let mut moments = Vec::new();
+    for entry in &file.changes {
+        let at = place.seconds("at", &entry.at)?;
+        match (&entry.join, &entry.leave) {
+            (Some(join), None) => {
+                let new = add(&mut nodes, join, "nodes that join", "joined")?;
+                changes.push(format!("{} join at {}", join.value, entry.at.value));
+                moments.extend(new.into_iter().map(|node| Change { at, node, joins: true }));
+            }
+            (None, Some(leave)) => {
+                let node = nodes.iter().position(|node| *node.name == *leave.value);
+                let node = node.ok_or_else(|| place.wrong("a node that leaves", leave, "the name of a node with GPUs"))?;
+                changes.push(format!("node {} leaves at {}", leave.value, entry.at.value));
+                moments.push(Change { at, node: node as u32, joins: false });
+            }
+            _ => return Err(place.wrong("a change at", &entry.at, "either `join` or `leave`")),
+        }
+    }
+    let mut pools = Vec::new();
+    for entry in &file.autoscale {
+        let nodes = add(&mut nodes, &entry.nodes, "nodes of a pool", "scaled")?;
+        if entry.least > nodes.len() {
+            return Err(place.wrong("nodes of a pool", &entry.nodes, format!("at least the {} that shall always be there", entry.least)));
+        }
+        let (delay, idle) = (place.seconds("delay", &entry.delay)?, place.seconds("idle", &entry.idle)?);
+        changes.push(format!(
+            "autoscaled: {} to {} ({} to join, {} idle to go)",
+            entry.least, entry.nodes.value, entry.delay.value, entry.idle.value
+        ));
+        pools.push(Pool { nodes, least: entry.least, delay, idle });
+    }
+    let mut parting = Parting::Fixed;
+    if let Some(layout) = &file.mig {
+        let (of, from) = if nodes.len() > seen { ("the nodes that are added", seen) } else { ("the fleet", 0) };
+        let laid = lay_out(nodes[from..].iter_mut(), &layout.value, of).map_err(|error| place.wrong("mig", layout, error.to_string()))?;
+        changes.push(format!("MIG {} on {laid} nodes of {of}", layout.value));
+        if layout.value == OPEN {
+            parting = Parting::Open;
+        }
+    }
+    if nodes.is_empty() {
+        return Err(ReadError::Form { file: place.0.to_owned(), why: "there is no node with GPUs to rehearse on".to_owned() });
+    }
+    let asked = file.horizon.as_ref().map(|horizon| place.seconds("horizon", horizon)).transpose()?;
+    let (mut work, natural) = work(&file.work, place, named, &nodes, asked)?;
+    if file.mig.is_some() && (file.work.history || file.work.philly.is_some()) {
+        work.assumed.push("pods ask for what they asked for: whole GPUs stay whole, and no pod was moved to a MIG instance".to_owned());
+    }
+    let horizon = asked.or(natural);
+    let rates = nodes.iter().map(|node| Some(prices.price(node).ok()?.per_hour.units())).collect();
+    let closed = (0..).zip(&nodes).filter(|(_, node)| !node.takes_pods()).map(|(at, _)| at).collect();
+    let ground = Ground { nodes, closed, parting, changes: moments, pools, rates, horizon };
+    Ok(Stage { ground, work, changes })
+}
+
+fn nodes(file: &File, place: Place<'_>, named: &Named) -> Result<Vec<Node>, ReadError> {
+    if let Some(fleet) = &named.fleet {
+        return Ok(gpu_nodes(fleet));
+    }
+    if let Some(cluster) = &named.cluster {
+        return Ok(openb_nodes(cluster));
+    }
+    let mut nodes: Vec<Node> = Vec::new();
+    for entry in &file.fleet.nodes {
+        let count = entry.count.value;
+        if !(1..=ground::ADDED_MAX).contains(&count) {
+            return Err(place.wrong("count", &entry.count, format!("a number from 1 to {}", ground::ADDED_MAX)));
+        }
+        let first = nodes.len();
+        let mut new = match (&entry.kind, &entry.gpus) {
+            (Some(kind), None) => {
+                more(&nodes, count, &kind.value, &format!("node-{first}")).map_err(|error| place.wrong("type", kind, error.to_string()))?
+            }
+            (None, Some(gpus)) => {
+                if gpus.value > GPUS_MAX {
+                    return Err(place.wrong("gpus", gpus, format!("a number from 0 to {GPUS_MAX}")));
+                }
+                (0..count).map(|at| plain(format!("node-{first}-{at}"), gpus.value, entry)).collect()
+            }
+            _ => return Err(place.wrong("nodes", &entry.count, "either `type` or `gpus`")),
+        };
+        for node in &mut new {
+            node.labels.extend(entry.labels.iter().map(|(key, value)| (Name::from(&**key), Name::from(&**value))));
+        }
+        nodes.extend(new);
+    }
+    Ok(nodes)
+}
+
+/// CPUs and GiB of a node of which the file does not say.
+const AMPLE: (f64, u64) = (1_000.0, 16_384);
+
+fn plain(name: String, gpus: u32, entry: &super::file::NodeEntry) -> Node {
+    let name: Name = name.into();
+    let model: Name = entry.model.as_deref().unwrap_or("GPU").into();
+    let offer = |resource: &str, count| Offer { resource: resource.into(), count, capacity: count, dra: false };
+    Node {
+        labels: [("kubernetes.io/hostname", &name), ("nvidia.com/gpu.product", &model)]
+            .into_iter()
+            .map(|(key, value)| (key.into(), value.clone()))
+            .collect(),
+        ready: true,
+        cpu: MilliCpu((entry.cpu.unwrap_or(AMPLE.0).clamp(0.0, 1e6) * 1000.0) as u64),
+        memory: Bytes(entry.memory_gib.unwrap_or(AMPLE.1).min(1 << 20) << 30),
+        max_pods: ground::PODS_MAX,
+        // Parts are of the same GPUs: the policies know.
+        offers: vec![offer("nvidia.com/gpu", gpus), offer(MILLI, gpus * 1000)],
+        gpus: vec![Gpu::default(); gpus as usize],
+        vendor: Some(Vendor::Nvidia),
+        pool: Some(format!("{model}-x{gpus}").into()),
+        gpu_product: Some(model),
+        name,
+        ..Node::default()
+    }
+}
+
+/// The work, and where it ends of itself.
+fn work(
+    source: &WorkSource,
+    place: Place<'_>,
+    named: &Named,
+    nodes: &[Node],
+    horizon: Option<u64>,
+) -> Result<(Work, Option<u64>), ReadError> {
+    let form = |why: String| ReadError::Form { file: place.0.to_owned(), why };
+    if source.history {
+        let fleet =
+            named.fleet.as_ref().ok_or_else(|| form("work: `history` needs a fleet that has one: a snapshot or the example".to_owned()))?;
+        let (work, horizon) = history(fleet, nodes).map_err(|error| form(format!("work: {error}")))?;
+        return Ok((work, Some(horizon)));
+    }
+    if let (Some(entry), Some((workload, order))) = (&source.openb, &named.pods) {
+        return Ok((openb(&entry.workload, workload, order), None));
+    }
+    if let (Some(entry), Some(text)) = (&source.philly, &named.philly) {
+        let most = nodes.iter().map(|node| node.gpus.len() as u32).max().unwrap_or(0);
+        return Ok((philly(text, &entry.file.display().to_string(), most, entry.cluster.as_deref())?, None));
+    }
+    let mut work = Work::default();
+    if !source.synthetic.is_empty() {
+        let made = synthetic(&place.sorts(&source.synthetic)?, horizon.unwrap_or(0), source.synthetic_seed);
+        if made.jobs.len() >= super::work::JOBS_MAX {
+            return Err(form(format!(
+                "the synthetic work is more than {} jobs; ask for fewer, or a nearer horizon",
+                super::work::JOBS_MAX
+            )));
+        }
+        work = work.beside(made);
+    }
+    if !source.jobs.is_empty() {
+        work = work.beside(listed(&source.jobs, &source.gangs, place)?);
+    }
+    Ok((work, None))
+}
