@@ -296,6 +296,16 @@ impl Place<'_> {
         ReadError::Value { file: self.0.to_owned(), line, what, value: cut(&value.value.to_string()), expected: expected.into() }
     }
 
+    /// Something that the file asks for cannot be had.
+    #[must_use]
+    pub fn cannot<T>(self, value: &Spanned<T>, why: impl ToString) -> ReadError {
+        let at = match value.referenced.line() {
+            0 => String::new(),
+            line => format!("line {line}: "),
+        };
+        ReadError::Form { file: self.0.to_owned(), why: format!("{at}{}", why.to_string()) }
+    }
+
     /// A time in seconds: `90s`, `10m`, `6h`, `7d`, `4w`, `1h30m`.
     ///
     /// # Errors
@@ -384,8 +394,8 @@ impl Place<'_> {
     ///
     /// # Errors
     /// There is none of that name.
-    pub fn named<T: FromStr<Err: ToString>>(self, what: &'static str, values: &[Spanned<String>]) -> Result<Vec<T>, ReadError> {
-        values.iter().map(|value| value.value.parse().map_err(|error: T::Err| self.wrong(what, value, error.to_string()))).collect()
+    pub fn named<T: FromStr<Err: ToString>>(self, values: &[Spanned<String>]) -> Result<Vec<T>, ReadError> {
+        values.iter().map(|value| value.value.parse().map_err(|error: T::Err| self.cannot(value, error.to_string()))).collect()
     }
 }
 
@@ -478,8 +488,8 @@ impl File {
                 why: "synthetic work never ends: a `horizon` is needed, such as 7d".to_owned(),
             });
         }
-        place.named::<Named>("a policy", &read.policies)?;
-        place.named::<Order>("an order", &read.orders)?;
+        place.named::<Named>(&read.policies)?;
+        place.named::<Order>(&read.orders)?;
         Ok(read)
     }
 }

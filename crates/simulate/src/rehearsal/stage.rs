@@ -68,7 +68,7 @@ pub fn stage(file: &File, place: Place<'_>, named: &Named, prices: &PriceBook) -
     let add = |nodes: &mut Vec<Node>, value: &Spanned<String>, what: &'static str, prefix: &str| -> Result<Vec<u32>, ReadError> {
         let (count, kind) = place.nodes(what, value)?;
         let first = nodes.len();
-        let new = more(nodes, count, &kind, &format!("{prefix}-{first}")).map_err(|error| place.wrong(what, value, error.to_string()))?;
+        let new = more(nodes, count, &kind, &format!("{prefix}-{first}")).map_err(|error| place.cannot(value, error))?;
         nodes.extend(new);
         Ok((first as u32..nodes.len() as u32).collect())
     };
@@ -107,10 +107,13 @@ pub fn stage(file: &File, place: Place<'_>, named: &Named, prices: &PriceBook) -
         ));
         pools.push(Pool { nodes, least: entry.least, delay, idle });
     }
+    if !file.fleet.nodes.is_empty() {
+        nodes.iter_mut().for_each(offer_parts);
+    }
     let mut parting = Parting::Fixed;
     if let Some(layout) = &file.mig {
         let (of, from) = if nodes.len() > seen { ("the nodes that are added", seen) } else { ("the fleet", 0) };
-        let laid = lay_out(nodes[from..].iter_mut(), &layout.value, of).map_err(|error| place.wrong("mig", layout, error.to_string()))?;
+        let laid = lay_out(nodes[from..].iter_mut(), &layout.value, of).map_err(|error| place.cannot(layout, error))?;
         changes.push(format!("MIG {} on {laid} nodes of {of}", layout.value));
         if layout.value == OPEN {
             parting = Parting::Open;
@@ -146,9 +149,7 @@ fn nodes(file: &File, place: Place<'_>, named: &Named) -> Result<Vec<Node>, Read
         }
         let first = nodes.len();
         let mut new = match (&entry.kind, &entry.gpus) {
-            (Some(kind), None) => {
-                more(&nodes, count, &kind.value, &format!("node-{first}")).map_err(|error| place.wrong("type", kind, error.to_string()))?
-            }
+            (Some(kind), None) => more(&nodes, count, &kind.value, &format!("node-{first}")).map_err(|error| place.cannot(kind, error))?,
             (None, Some(gpus)) => {
                 if gpus.value > GPUS_MAX {
                     return Err(place.wrong("gpus", gpus, format!("a number from 0 to {GPUS_MAX}")));
@@ -165,13 +166,18 @@ fn nodes(file: &File, place: Place<'_>, named: &Named) -> Result<Vec<Node>, Read
     Ok(nodes)
 }
 
+/// In a made-up fleet GPUs are given out in thousandths, too. Parts and whole ones are of the same GPUs: the policies know.
+fn offer_parts(node: &mut Node) {
+    let count = node.gpus.len() as u32 * 1000;
+    node.offers.push(Offer { resource: MILLI.into(), count, capacity: count, dra: false });
+}
+
 /// CPUs and GiB of a node of which the file does not say.
 const AMPLE: (f64, u64) = (1_000.0, 16_384);
 
 fn plain(name: String, gpus: u32, entry: &super::file::NodeEntry) -> Node {
     let name: Name = name.into();
     let model: Name = entry.model.as_deref().unwrap_or("GPU").into();
-    let offer = |resource: &str, count| Offer { resource: resource.into(), count, capacity: count, dra: false };
     Node {
         labels: [("kubernetes.io/hostname", &name), ("nvidia.com/gpu.product", &model)]
             .into_iter()
@@ -181,8 +187,7 @@ fn plain(name: String, gpus: u32, entry: &super::file::NodeEntry) -> Node {
         cpu: MilliCpu((entry.cpu.unwrap_or(AMPLE.0).clamp(0.0, 1e6) * 1000.0) as u64),
         memory: Bytes(entry.memory_gib.unwrap_or(AMPLE.1).min(1 << 20) << 30),
         max_pods: ground::PODS_MAX,
-        // Parts are of the same GPUs: the policies know.
-        offers: vec![offer("nvidia.com/gpu", gpus), offer(MILLI, gpus * 1000)],
+        offers: vec![Offer { resource: "nvidia.com/gpu".into(), count: gpus, capacity: gpus, dra: false }],
         gpus: vec![Gpu::default(); gpus as usize],
         vendor: Some(Vendor::Nvidia),
         pool: Some(format!("{model}-x{gpus}").into()),

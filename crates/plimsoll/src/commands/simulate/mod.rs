@@ -140,8 +140,8 @@ pub fn run(args: &SimulateArgs, printer: &Printer) -> anyhow::Result<()> {
     let Stage { ground, work, changes } = stage(&file, place, &named, &prices).map_err(|why| anyhow::anyhow!(clean(&why.to_string())))?;
     drop(named);
     let ways = Ways {
-        policies: or(place.named("a policy", &file.policies)?, &[policy::Named::LeastAllocated, policy::Named::Plimsoll]),
-        orders: or(place.named("an order", &file.orders)?, &[Order::Backfill]),
+        policies: or(place.named(&file.policies)?, &[policy::Named::LeastAllocated, policy::Named::Plimsoll]),
+        orders: or(place.named(&file.orders)?, &[Order::Backfill]),
         seeds: or(file.seeds.clone(), &[1]),
     };
     let name = file.name.clone().unwrap_or_else(|| file_name.clone());
