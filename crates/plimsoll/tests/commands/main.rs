@@ -7,6 +7,7 @@ mod documents;
 mod properties;
 mod repack;
 mod script;
+mod simulate;
 mod traces;
 
 use script::Script;
