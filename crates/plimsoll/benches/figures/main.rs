@@ -1,21 +1,48 @@
 //! All of Plimsoll's figures, printed by one command: `cargo bench -p plimsoll`. `docs/benchmarks.md` says what they mean.
 //!
-//! Words pick parts: `cargo bench -p plimsoll -- audit packing`.
+//! Words pick sections: `cargo bench -p plimsoll -- decisions sweep`. Each prints what is asked for and, where they publish any, the
+//! figures of peers.
 //!
 //! - [`audit`]: the program on snapshots of 1,000 to 10,000 nodes: wall time, peak memory, and where the time goes
-//! - [`packing`]: packing with its bound
+//! - [`packing`] (`packing`, `repack`, `room`): packing with its bound, plans in waves, room for one pod
 //! - [`mig`]: exact plans and online placement of MIG instances
+//! - [`decisions`]: one placement on 1,213 to 99,466 nodes
+//! - [`openb`] (`sweep`, `bounds`): the placement experiment of ATC'23, and the pattern bounds
+//! - [`events`]: the simulator on Philly
 //! - [`prometheus`]: a week of samples from a real Prometheus, beside a reader that only drains the same answers
+//!
+//! `decisions`, `sweep`, `bounds` and `events` need [`traces`]: without them they say so and are skipped.
 
 #![allow(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 mod audit;
+mod decisions;
+mod events;
 mod mig;
+mod openb;
 mod packing;
 mod prometheus;
+mod traces;
 
 use anyhow::Context as _;
 use std::{path::Path, process::ExitCode, time::Duration};
+
+/// Measures and prints.
+type Section = fn() -> anyhow::Result<()>;
+
+/// The sections, in the order in which they are printed.
+const SECTIONS: [(&str, Section); 10] = [
+    ("audit", audit::run),
+    ("packing", packing::run),
+    ("repack", packing::repacking),
+    ("room", packing::making_room),
+    ("mig", mig::run),
+    ("decisions", decisions::run),
+    ("sweep", openb::sweep),
+    ("bounds", openb::bounds),
+    ("events", events::run),
+    ("prometheus", prometheus::run),
+];
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -50,19 +77,16 @@ fn run(words: &[String]) -> anyhow::Result<()> {
         return Ok(());
     }
     let picked: Vec<&str> = words.iter().map(String::as_str).filter(|word| !word.starts_with("--")).collect();
-    let wants = |part| picked.is_empty() || picked.contains(&part);
+    let names = SECTIONS.map(|(name, _)| name);
+    if let Some(word) = picked.iter().find(|word| !names.contains(word)) {
+        anyhow::bail!("there is no section {word}; there are {}", names.join(", "));
+    }
     println!("{}", machine());
-    if wants("audit") {
-        audit::run().context("audit")?;
-    }
-    if wants("packing") {
-        packing::run();
-    }
-    if wants("mig") {
-        mig::run();
-    }
-    if wants("prometheus") {
-        prometheus::run().context("prometheus")?;
+    for (name, measure) in SECTIONS {
+        if picked.is_empty() || picked.contains(&name) {
+            println!();
+            measure().context(name)?;
+        }
     }
     Ok(())
 }

@@ -137,7 +137,7 @@ fn churn(way: &Way, grid: Grid, mix: &[(u8, u64)], seed: u64) -> (f64, f64) {
 }
 
 /// Measures and prints.
-pub fn run() {
+pub fn run() -> anyhow::Result<()> {
     let board = board("NVIDIA-H100-80GB-HBM3", None).expect("in the catalogue");
     let grid = Grid::of(board.table).expect("a bundled table");
     let plain = board.table.plain_slots();
@@ -148,6 +148,7 @@ pub fn run() {
     needed(&board, grid, &mixes);
     accepted(grid, &mixes);
     times(&board, &mixes);
+    Ok(())
 }
 
 fn wanted(plain: impl Iterator<Item = (u8, u32)>) -> Vec<Wanted> {

@@ -134,7 +134,7 @@ fn fleet(nodes: u32, load: u64, sizes: &[u32], pinned: bool) -> Fleet {
 }
 
 /// Measures and prints.
-pub fn run() {
+pub fn run() -> anyhow::Result<()> {
     println!(
         "packing with its bound, one thread (target: 1,000 nodes in 2 s); fleets filled at random to a load, mostly small or only large GPU pods"
     );
@@ -175,12 +175,11 @@ pub fn run() {
             packing.bound_how
         );
     }
-    repacking();
-    making_room();
+    Ok(())
 }
 
 /// Plans with waves, costs and bounds; fleets with budgets that allow a tenth of a team's pods.
-fn repacking() {
+pub fn repacking() -> anyhow::Result<()> {
     println!("repacking with waves, costs and bound, one thread (target: 5,000 nodes in 5 s, within 2 % of the bound)");
     println!(
         "{:>6} {:>5} {:>5} {:>6} {:>8} | {:>8} | {:>6} {:>6} {:>6} {:>7} {:>6} {:>6} {:>10}",
@@ -216,10 +215,11 @@ fn repacking() {
             plan.cost.gpu_hours.map_or_else(|| "unknown".to_owned(), |hours| format!("{:.0}", hours.0)),
         );
     }
+    Ok(())
 }
 
 /// Room for one pod on full fleets.
-fn making_room() {
+pub fn making_room() -> anyhow::Result<()> {
     println!("room for one pod that fits nowhere, by the fewest moves, one thread");
     println!("{:>6} {:>5} {:>5} {:>5} | {:>8} | {:>6} {:>6}", "nodes", "load", "mix", "asks", "wall ms", "moves", "fewest");
     for (load, mix, asks) in [(95, "small", 8), (95, "large", 8), (95, "small", 4), (99, "large", 4)] {
@@ -243,6 +243,7 @@ fn making_room() {
         let moves = plan.node.map_or_else(|| "none".to_owned(), |_| moves.to_string());
         println!("{:>6} {load:>4}% {mix:>5} {asks:>5} | {:>8} | {moves:>6} {:>6}", fleet.nodes.len(), wall.as_millis(), plan.fewest);
     }
+    Ok(())
 }
 
 /// GPUs that pods ask for: mostly single ones, or none of them, pods that leave holes.
