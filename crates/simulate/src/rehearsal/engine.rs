@@ -477,7 +477,11 @@ impl<'s> Engine<'s> {
             };
             let waiting = self.queue.kinds().filter(|(kind, _)| {
                 let group = &self.scene.kinds[*kind as usize].group;
-                group.pods.iter().all(|(want, _)| self.scene.site.can_hold_on(*want, example))
+                let mut may = true;
+                group.each(&mut |want, _| may &= self.scene.site.can_hold_on(want, example));
+                let mut within = Vec::new();
+                group.domains(&mut within);
+                may && within.iter().all(|key| self.scene.nodes[example as usize].labels.contains_key(key))
             });
             let milli: u64 = waiting.map(|(kind, jobs)| self.scene.kinds[kind as usize].milli.max(1) * jobs as u64).sum();
             let node: u64 = (self.scene.gpus[example as usize] * 1000).max(1);

@@ -467,7 +467,13 @@ impl File {
     /// # Errors
     /// It is not YAML, or not of this form.
     pub fn parse(text: &str, file: &str) -> Result<Self, ReadError> {
-        let read: Self = serde_saphyr::from_str(text).map_err(|error| ReadError::Form { file: file.to_owned(), why: error.to_string() })?;
+        // Of the message its first line: what is wrong, and where. A drawing of the place follows that needs lines of its own.
+        let why = |error: serde_saphyr::Error| {
+            let all = error.to_string();
+            let first = all.lines().next().unwrap_or_default();
+            ReadError::Form { file: file.to_owned(), why: first.strip_prefix("error: ").unwrap_or(first).to_owned() }
+        };
+        let read: Self = serde_saphyr::from_str(text).map_err(why)?;
         let place = Place(file);
         let fleets = [read.fleet.snapshot.is_some(), read.fleet.example, read.fleet.openb.is_some(), !read.fleet.nodes.is_empty()];
         let works = [
