@@ -112,6 +112,19 @@ fn what_is_wrong_is_told_with_its_line() {
     assert!(policy.starts_with("r.yaml: line 5: there is no policy `plimsol`; there are ") || policy.contains("`work`"), "{policy}");
 }
 
+/// The file that the documentation shows is one that runs.
+#[test]
+fn what_the_documentation_shows_runs() {
+    let text = include_str!("../../../docs/rehearsal.md");
+    let yaml = text.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let result = run(yaml).unwrap();
+    assert_eq!(result.runs.len(), 6);
+    for run in &result.runs {
+        assert!(run.figures.ended > 100 && run.figures.refused == 0, "{:?}", run.figures);
+    }
+    assert!(result.runs.iter().any(|run| run.figures.evictions > 0), "a node leaves");
+}
+
 #[test]
 fn jobs_of_philly_are_refused_with_line_and_value() {
     let wrong = |text: &str| philly(text, "jobs.csv", 8, None).unwrap_err().to_string();
