@@ -41,7 +41,7 @@ use evacuate::{Blocked, Order};
 use model::{HostId, Model};
 use plimsoll_fleet::{Fleet, MoneyPerHour, Name, NodeId, PodId};
 use state::State;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Past this many movable pods only one order of the nodes is tried: each costs up to half a second at 200,000 pods.
 const THOROUGH_PODS_MAX: usize = 60_000;
@@ -215,11 +215,11 @@ fn consolidated(model: &Model<'_>, options: &PackOptions<'_>, rules: Rules, valu
     packing
 }
 
-/// The bound alone.
-fn bound_of(model: &Model<'_>, options: &PackOptions<'_>) -> bound::Bound {
-    let mut start = State::new(model, headroom(model, options.headroom));
-    let waiting = start.place_waiting();
-    bound::nodes_needed(&proof::problem(model, &waiting))
+/// The bound alone, with room for the waiting pods that a plan keeps room for.
+fn bound_of(model: &Model<'_>, reserved: &[Reservation]) -> bound::Bound {
+    let reserved: BTreeSet<PodId> = reserved.iter().map(|reserved| reserved.pod).collect();
+    let waiting = model.waiting.iter().copied().filter(|&item| reserved.contains(&model.items[item as usize].pod));
+    bound::nodes_needed(&proof::problem(model, &waiting.collect::<Vec<_>>()))
 }
 
 /// What going is worth, host by host, and whether that is money.

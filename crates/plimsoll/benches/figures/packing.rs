@@ -222,7 +222,7 @@ pub fn repacking() -> anyhow::Result<()> {
 pub fn making_room() -> anyhow::Result<()> {
     println!("room for one pod that fits nowhere, by the fewest moves, one thread");
     println!("{:>6} {:>5} {:>5} {:>5} | {:>8} | {:>6} {:>6}", "nodes", "load", "mix", "asks", "wall ms", "moves", "fewest");
-    for (load, mix, asks) in [(95, "small", 8), (95, "large", 8), (95, "small", 4), (99, "large", 4)] {
+    for (load, mix, asks) in [(95, "small", 8), (95, "large", 8), (110, "small", 8), (110, "large", 8), (130, "large", 8)] {
         let mut fleet = fleet(5_000, load, sizes(mix), false);
         let mut shape = Shape {
             labels: [("app".into(), "new".into())].into(),

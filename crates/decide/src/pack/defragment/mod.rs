@@ -158,7 +158,7 @@ pub fn defragment(fleet: &Fleet, pod: PodId, options: &DefragmentOptions<'_>) ->
                 .map(|&(item, from, to)| Move { pod: model.items[item as usize].pod, from: node(from), to: node(to) })
                 .collect();
             if !moves.is_empty() {
-                answer.waves = waves::cut(fleet, &costs, &moves, &[target], usize::MAX, options.price);
+                answer.waves = waves::cut(&model, &costs, &moves, &[target], usize::MAX, options.price);
                 // It is closed while pods leave it, and not given up.
                 answer.waves.iter_mut().for_each(|wave| wave.empty.clear());
             }
@@ -173,7 +173,8 @@ pub fn defragment(fleet: &Fleet, pod: PodId, options: &DefragmentOptions<'_>) ->
 
 /// What was searched, and what that proves.
 fn proof(found: Option<&Found>, cut_short: bool) -> String {
-    let scope = "Pods that must stay, and pods on nodes without accelerators, are taken to stay.";
+    let scope = "Pods that must stay, and pods on nodes without accelerators, are taken to stay; where affinity or spread counts a pod, it stays in \
+                 its domain.";
     let short = "There are too many sets of pods to try all of them: plans with fewer moves are not excluded.";
     match found.map(|found| found.moves.len()) {
         Some(0) => "It fits as things are: nothing has to move.".to_owned(),

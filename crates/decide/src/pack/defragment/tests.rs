@@ -156,7 +156,12 @@ fn who_comes_before_is_counted() {
 
 /// The fewest moves, by trying all of them, one after the other; none: more than `most`.
 fn fewest(fleet: &Fleet, pod: PodId, rules: Rules, most: usize) -> Option<usize> {
-    let terms = Terms::new(fleet);
+    // As the plan does: what a waiting pod asks of the others' places holds, too.
+    let mut all = fleet.clone();
+    for pod in all.pods.iter_mut().filter(|pod| pod.waits()) {
+        pod.node = Some(NodeId(0));
+    }
+    let terms = Terms::new(&all);
     let gpu = |node: NodeId| crate::pack::model::is_gpu_node(&fleet.nodes[node.index()]);
     let movable: Vec<PodId> = fleet
         .pods()

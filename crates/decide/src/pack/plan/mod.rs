@@ -154,11 +154,18 @@ pub fn repack(fleet: &Fleet, options: &RepackOptions<'_>) -> Repack {
         (saved.min(i64::MAX as u64) as i64).saturating_sub(paid.min(i64::MAX as u64) as i64)
     };
     let mut packing = consolidated(&model, &pack_options, rules, Some(&net));
-    let bound_at_any_cost =
-        if stays.contains(&true) { super::bound_of(&Model::new(fleet, rules), &pack_options).nodes } else { packing.lower_bound };
+    let mut bound_at_any_cost = packing.lower_bound;
+    if stays.contains(&true) {
+        // A plan under more rules is a plan under fewer: what no plan at all can beat, this one cannot beat either.
+        let at_any_cost = super::bound_of(&Model::new(fleet, rules), &packing.reserved);
+        bound_at_any_cost = at_any_cost.nodes;
+        if at_any_cost.nodes > packing.lower_bound {
+            (packing.lower_bound, packing.bound_how) = (at_any_cost.nodes, at_any_cost.how);
+        }
+    }
 
     let nodes_at_once = options.nodes_at_once.map_or(packing.nodes_now as usize / 10, |nodes| nodes as usize);
-    let waves = waves::cut(fleet, &costs, &packing.moves, &packing.nodes_that_can_go, nodes_at_once, options.price);
+    let waves = waves::cut(&model, &costs, &packing.moves, &packing.nodes_that_can_go, nodes_at_once, options.price);
     packing.moves = waves.iter().flat_map(|wave| wave.steps.iter().map(|step| step.pod)).collect();
 
     let kept_for_cost = packing.kept.iter().filter(|(_, why)| *why == KeptReason::NotWorth).map(|(node, _)| *node);

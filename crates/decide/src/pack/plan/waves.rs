@@ -5,13 +5,17 @@
 //! - no disruption budget loses more pods than it allows at once; of a workload without a budget at most a quarter of its
 //!   pods, at least one (the default `maxUnavailable` of a Deployment; training that starts again as a whole is one piece);
 //! - each target has room for all that come without counting on any that leave in the same wave;
-//! - no more nodes than asked for are being emptied.
+//! - pods leave no more of the nodes that go than asked for; nodes that are partly empty come first.
 
 use super::{
     Step, Wave,
     cost::{Cost, Costs, money},
 };
-use crate::pack::{Move, topology::without_pod_keys};
+use crate::pack::{
+    Move,
+    model::{Kind, Model, Room},
+    topology::without_pod_keys,
+};
 use plimsoll_fleet::{Fleet, Money, MoneyPerHour, NodeId, PodId, ShapeId, WorkloadId, selector::Selector};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -71,7 +75,8 @@ impl<'f> Limits<'f> {
 struct Open {
     step: Move,
     limits: Vec<(Limit, u32)>,
-    /// So many of the first moves away from its target must be done in earlier waves: its room was counted on them.
+    /// So many of the first moves away from its target must be done in earlier waves: without them it has no room, if all that
+    /// come before it are there.
     after: usize,
     /// The earlier move of the same pod.
     again: Option<usize>,
@@ -79,23 +84,55 @@ struct Open {
     place: usize,
 }
 
-/// Cuts `moves`, which have room one after the other, into waves that empty at most `nodes_at_once` of the nodes that `go` together.
+/// A node with moves away from it that are in no wave yet.
+struct Source {
+    goes: bool,
+    begun: bool,
+    moves: Vec<usize>,
+}
+
+/// For each of `moves`, how many of the first moves away from its target it needs. As long as it waits for those, it may come before
+/// or after all others: what is on its target then is never more than what was counted here.
+fn needed(model: &Model<'_>, moves: &[Move]) -> Vec<usize> {
+    let kinds: HashMap<PodId, &Kind> = (0..).zip(&model.items).map(|(id, item)| (item.pod, model.kind(id))).collect();
+    // By node, its room with all that came and without those of the moves away that are counted on; and all moves away so far.
+    let mut nodes: HashMap<NodeId, (Room, usize, Vec<&Kind>)> =
+        model.hosts.iter().map(|host| (host.node, (host.room.clone(), 0, Vec::new()))).collect();
+    moves
+        .iter()
+        .map(|step| {
+            let kind = kinds[&step.pod];
+            let (room, needed, away) = nodes.get_mut(&step.to).expect("moves are between the model's hosts");
+            while !room.fits(kind) && *needed < away.len() {
+                room.give_back(&away[*needed].need, &away[*needed].carries);
+                *needed += 1;
+            }
+            room.take(&kind.need, &kind.carries);
+            let needed = *needed;
+            nodes.get_mut(&step.from).expect("moves are between the model's hosts").2.push(kind);
+            needed
+        })
+        .collect()
+}
+
+/// Cuts `moves`, which have room one after the other, into waves in which pods leave at most `nodes_at_once` of the nodes that `go`.
 pub(in crate::pack) fn cut(
-    fleet: &Fleet,
+    model: &Model<'_>,
     costs: &Costs<'_>,
     moves: &[Move],
     go: &[NodeId],
     nodes_at_once: usize,
     price: &dyn Fn(NodeId) -> Option<MoneyPerHour>,
 ) -> Vec<Wave> {
+    let fleet = model.fleet;
     let mut limits = Limits::new(fleet);
     let mut away: BTreeMap<NodeId, usize> = BTreeMap::new();
     let mut last_of: HashMap<PodId, usize> = HashMap::new();
     let open: Vec<Open> = moves
         .iter()
+        .zip(needed(model, moves))
         .enumerate()
-        .map(|(at, &step)| {
-            let after = away.get(&step.to).copied().unwrap_or(0);
+        .map(|(at, (&step, after))| {
             let place = away.entry(step.from).or_default();
             *place += 1;
             let again = last_of.insert(step.pod, at);
@@ -103,64 +140,65 @@ pub(in crate::pack) fn cut(
         })
         .collect();
     // By node, its moves in their order; the nodes in the order of their first moves.
-    let mut by_node: Vec<(NodeId, Vec<usize>)> = Vec::new();
+    let mut by_node: Vec<Source> = Vec::new();
     let mut place_of: HashMap<NodeId, usize> = HashMap::new();
+    let going: BTreeSet<NodeId> = go.iter().copied().collect();
     for (at, one) in open.iter().enumerate() {
         let place = *place_of.entry(one.step.from).or_insert_with(|| {
-            by_node.push((one.step.from, Vec::new()));
+            by_node.push(Source { goes: going.contains(&one.step.from), begun: false, moves: Vec::new() });
             by_node.len() - 1
         });
-        by_node[place].1.push(at);
+        by_node[place].moves.push(at);
     }
 
-    let going: BTreeSet<NodeId> = go.iter().copied().collect();
-    let mut left: BTreeSet<usize> = (0..open.len()).collect();
+    let mut left: Vec<bool> = vec![true; open.len()];
     // Of the moves away from a node those that are done, and how many of the first are.
     let mut done: HashMap<NodeId, (BTreeSet<usize>, usize)> = HashMap::new();
-    let mut draining: BTreeSet<NodeId> = BTreeSet::new();
     let mut waves: Vec<Vec<usize>> = Vec::new();
-    while let Some(&first) = left.first() {
+    while !by_node.is_empty() {
         let mut used: BTreeMap<Limit, u32> = BTreeMap::new();
         let mut wave = Vec::new();
-        for (node, its) in &by_node {
-            let counted = going.contains(node);
-            if counted && !draining.contains(node) && draining.len() >= nodes_at_once.max(1) {
+        let mut emptying = 0;
+        // The nodes that go and are partly empty come first: each stands half used until it is gone.
+        by_node.sort_by_key(|source| !(source.goes && source.begun));
+        for source in &mut by_node {
+            if source.goes && emptying >= nodes_at_once.max(1) {
                 continue;
             }
-            for &at in its.iter().filter(|at| left.contains(at)) {
+            let before = wave.len();
+            for &at in &source.moves {
                 let one = &open[at];
                 let room = one.after <= done.get(&one.step.to).map_or(0, |done| done.1);
-                let there = one.again.is_none_or(|earlier| !left.contains(&earlier));
+                let there = one.again.is_none_or(|earlier| !left[earlier]);
                 let allowed = one.limits.iter().all(|(limit, most)| used.get(limit).copied().unwrap_or(0) < *most);
                 if room && there && allowed {
                     for (limit, _) in &one.limits {
                         *used.entry(*limit).or_default() += 1;
                     }
                     wave.push(at);
-                    if counted {
-                        draining.insert(*node);
-                    }
                 }
             }
+            if source.goes && wave.len() > before {
+                source.begun = true;
+                emptying += 1;
+            }
         }
+        // Of the moves that are left the first has room and is allowed, so that there is always one.
+        debug_assert!(!wave.is_empty(), "the moves had room one after the other");
         if wave.is_empty() {
-            // Whatever is being drained waits for a node that is not: the first move of all has room now.
-            wave.push(first);
+            wave.extend(left.iter().position(|left| *left));
         }
         for &at in &wave {
-            left.remove(&at);
+            left[at] = false;
             let (all, first) = done.entry(open[at].step.from).or_default();
             all.insert(open[at].place);
             while all.remove(first) {
                 *first += 1;
             }
         }
-        by_node.iter_mut().for_each(|(_, its)| its.retain(|at| left.contains(at)));
-        by_node.retain(|(node, its)| {
-            if its.is_empty() {
-                draining.remove(node);
-            }
-            !its.is_empty()
+        by_node.retain_mut(|source| {
+            source.moves.retain(|at| left[*at]);
+            !source.moves.is_empty()
         });
         waves.push(wave);
     }
