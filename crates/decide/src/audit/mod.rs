@@ -21,7 +21,7 @@ pub mod work;
 
 use crate::pack;
 use finding::{Confidence, Finding};
-use plimsoll_fleet::{Fleet, MilliGpu, NodeId, Timestamp, Window, fleet::Origin, price::PriceBook};
+use plimsoll_fleet::{Bytes, Fleet, MilliGpu, NodeId, PodId, Timestamp, Window, fleet::Origin, price::PriceBook};
 use serde::{Deserialize, Serialize};
 use settings::Settings;
 use signs::Sign;
@@ -90,6 +90,29 @@ impl Audit {
 pub fn stranded(fleet: &Fleet) -> MilliGpu {
     let settings = Settings::default();
     View::new(fleet, &PriceBook::list(), &settings).strands().iter().map(|strand| strand.gpus).sum()
+}
+
+/// What a pod that holds one whole GPU was shown to need of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GpuNeed {
+    /// The pod.
+    pub pod: PodId,
+    /// Memory: the greatest seen and 15 % on top.
+    pub memory: Bytes,
+    /// The part of the SMs: the 95th percentile.
+    pub compute: f64,
+    /// The part of the memory bandwidth: the 95th percentile.
+    pub bandwidth: f64,
+}
+
+/// What pods that hold one whole GPU each were shown to need, as the sign `whole-gpu-for-a-slice` sees it: not training, not idle, not
+/// servers that fill the memory whatever they need.
+#[must_use]
+pub fn gpu_needs(fleet: &Fleet) -> Vec<GpuNeed> {
+    let settings = Settings::default();
+    let view = View::new(fleet, &PriceBook::list(), &settings);
+    let needs = signs::need::of_fleet(&view);
+    needs.into_iter().map(|(pod, need)| GpuNeed { pod, memory: need.memory, compute: need.compute, bandwidth: need.bandwidth }).collect()
 }
 
 /// Audits `fleet`.

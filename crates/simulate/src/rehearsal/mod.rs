@@ -1,6 +1,6 @@
 //! A fleet over time: jobs arrive, wait, start, run, are evicted and end, nodes come and go, under one policy or several side by side.
 //!
-//! - [`file`]: how a rehearsal is written down. [`ground`]: the nodes. [`work`]: the jobs. [`mod@stage`]: both, from a file.
+//! - [`mod@file`]: how a rehearsal is written down. [`ground`]: the nodes. [`work`]: the jobs. [`mod@stage`]: both, from a file.
 //! - `scene`: a fleet and its work, made ready once.
 //! - `engine`: one run, event by event. `waiting` is its queue, `course` and `spread` its figures.
 //! - `outcome`: what a rehearsal gives.

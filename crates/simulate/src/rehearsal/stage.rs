@@ -10,14 +10,17 @@ use crate::{
     openb::{Cluster, Order, Workload},
     table::ReadError,
 };
-use plimsoll_decide::pack::site::Parting;
+use plimsoll_decide::{audit::gpu_needs, pack::site::Parting};
 use plimsoll_fleet::{
-    Bytes, Fleet, MilliCpu, Name, Node,
+    Bytes, Fleet, MilliCpu, Name, Node, PodId, WorkloadId,
+    history::Life,
+    mig::{self, BoardProfile},
     node::{Gpu, Offer},
     price::PriceBook,
-    resource::{MILLI, Vendor},
+    resource::{MILLI, Vendor, mig_resource},
 };
 use serde_saphyr::Spanned;
+use std::collections::HashMap;
 
 /// What a file names, read.
 #[derive(Debug, Default)]
@@ -111,9 +114,10 @@ pub fn stage(file: &File, place: Place<'_>, named: &Named, prices: &PriceBook) -
         nodes.iter_mut().for_each(offer_parts);
     }
     let mut parting = Parting::Fixed;
+    let laid_from = if nodes.len() > seen { seen } else { 0 };
     if let Some(layout) = &file.mig {
-        let (of, from) = if nodes.len() > seen { ("the nodes that are added", seen) } else { ("the fleet", 0) };
-        let laid = lay_out(nodes[from..].iter_mut(), &layout.value, of).map_err(|error| place.cannot(layout, error))?;
+        let of = if laid_from > 0 { "the nodes that are added" } else { "the fleet" };
+        let laid = lay_out(nodes[laid_from..].iter_mut(), &layout.value, of).map_err(|error| place.cannot(layout, error))?;
         changes.push(format!("MIG {} on {laid} nodes of {of}", layout.value));
         if layout.value == OPEN {
             parting = Parting::Open;
@@ -123,10 +127,8 @@ pub fn stage(file: &File, place: Place<'_>, named: &Named, prices: &PriceBook) -
         return Err(ReadError::Form { file: place.0.to_owned(), why: "there is no node with GPUs to rehearse on".to_owned() });
     }
     let asked = file.horizon.as_ref().map(|horizon| place.seconds("horizon", horizon)).transpose()?;
-    let (mut work, natural) = work(&file.work, place, named, &nodes, asked)?;
-    if file.mig.is_some() && (file.work.history || file.work.philly.is_some()) {
-        work.assumed.push("pods ask for what they asked for: whole GPUs stay whole, and no pod was moved to a MIG instance".to_owned());
-    }
+    let laid = if file.mig.is_some() { &nodes[laid_from..] } else { &[] };
+    let (work, natural) = work(&file.work, place, named, &nodes, laid, asked)?;
     let horizon = asked.or(natural);
     let rates = nodes.iter().map(|node| Some(prices.price(node).ok()?.per_hour.units())).collect();
     let closed = (0..).zip(&nodes).filter(|(_, node)| !node.takes_pods()).map(|(at, _)| at).collect();
@@ -197,19 +199,20 @@ fn plain(name: String, gpus: u32, entry: &super::file::NodeEntry) -> Node {
     }
 }
 
-/// The work, and where it ends of itself.
+/// The work, and where it ends of itself. `laid`: the nodes with a new MIG layout.
 fn work(
     source: &WorkSource,
     place: Place<'_>,
     named: &Named,
     nodes: &[Node],
+    laid: &[Node],
     horizon: Option<u64>,
 ) -> Result<(Work, Option<u64>), ReadError> {
     let form = |why: String| ReadError::Form { file: place.0.to_owned(), why };
     if source.history {
         let fleet =
             named.fleet.as_ref().ok_or_else(|| form("work: `history` needs a fleet that has one: a snapshot or the example".to_owned()))?;
-        let (work, horizon) = history(fleet, nodes).map_err(|error| form(format!("work: {error}")))?;
+        let (work, horizon) = history(fleet, nodes, &instances(fleet, laid)).map_err(|error| form(format!("work: {error}")))?;
         return Ok((work, Some(horizon)));
     }
     if let (Some(entry), Some((workload, order))) = (&source.openb, &named.pods) {
@@ -234,4 +237,49 @@ fn work(
         work = work.beside(listed(&source.jobs, &source.gangs, place)?);
     }
     Ok((work, None))
+}
+
+/// By pod of the history, the MIG instance on the nodes `laid` that would do for it, where it was shown to need only so much: the smallest
+/// that is offered. Pods that are gone are as the others of their workload.
+fn instances(fleet: &Fleet, laid: &[Node]) -> impl Fn(&Life) -> Option<Name> + use<> {
+    let mut offered: Vec<(BoardProfile, Bytes, Name)> = Vec::new();
+    for node in laid {
+        let Some(board) = node.gpu_product.as_deref().and_then(|product| mig::board(product, node.gpu_memory)) else { continue };
+        for profile in board.profiles() {
+            let resource = mig_resource(&profile.name);
+            if node.offered(&resource) > 0 && !offered.iter().any(|(_, _, known)| *known == resource) {
+                offered.push((profile, board.memory, resource));
+            }
+        }
+    }
+    offered.sort_by(|a, b| (a.0.memory_at_least, a.0.compute_slices, &a.2).cmp(&(b.0.memory_at_least, b.0.compute_slices, &b.2)));
+    let mut by_pod: HashMap<PodId, Name> = HashMap::new();
+    let mut by_workload: HashMap<WorkloadId, (usize, Name)> = HashMap::new();
+    // The needs are not looked for where nothing is laid out: that takes a look at every pod's metrics.
+    let needs = if offered.is_empty() { Vec::new() } else { gpu_needs(fleet) };
+    for need in needs {
+        let pod = &fleet.pods[need.pod.index()];
+        let own = fleet.node(pod).and_then(|node| node.gpu_memory);
+        let shape = fleet.shape(pod);
+        let does = |(profile, memory, resource): &(BoardProfile, Bytes, Name)| {
+            if !laid.iter().any(|node| node.offered(resource) > 0 && shape.may_go(node)) {
+                return false;
+            }
+            // Bandwidth goes with memory slices: the part that it used of its own board, in bytes of that board.
+            let bandwidth = Bytes((need.bandwidth * own.unwrap_or(*memory).0 as f64) as u64);
+            profile.memory_at_least >= need.memory.max(bandwidth) && profile.compute_at_least.get() >= need.compute
+        };
+        let Some(at) = offered.iter().position(does) else { continue };
+        by_pod.insert(need.pod, offered[at].2.clone());
+        if let Some(workload) = pod.workload {
+            let most = by_workload.entry(workload).or_insert((at, offered[at].2.clone()));
+            if at > most.0 {
+                *most = (at, offered[at].2.clone());
+            }
+        }
+    }
+    move |life| match life.pod {
+        Some(pod) => by_pod.get(&pod).cloned(),
+        None => life.workload.and_then(|workload| by_workload.get(&workload)).map(|(_, name)| name.clone()),
+    }
 }

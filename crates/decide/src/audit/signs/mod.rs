@@ -7,7 +7,7 @@
 mod demand;
 pub mod diagnosis;
 mod fix;
-mod need;
+pub(in crate::audit) mod need;
 mod starved;
 pub mod strands;
 mod words;

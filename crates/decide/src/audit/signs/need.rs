@@ -11,19 +11,19 @@ pub(super) const MARGIN: f64 = 1.15;
 
 /// What a pod needs of its GPU.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Need {
+pub(in crate::audit) struct Need {
     /// The node that it is on.
-    pub(super) node: NodeId,
+    pub(in crate::audit) node: NodeId,
     /// Memory: the greatest seen, and a margin.
-    pub(super) memory: Bytes,
+    pub(in crate::audit) memory: Bytes,
     /// The part of the SMs: the 95th percentile of SM activity, or of engine activity, its upper bound.
-    pub(super) compute: f64,
+    pub(in crate::audit) compute: f64,
     /// Which of them.
-    pub(super) metric: Metric,
+    pub(in crate::audit) metric: Metric,
     /// The part of the memory bandwidth: the 95th percentile of DRAM activity.
-    pub(super) bandwidth: f64,
+    pub(in crate::audit) bandwidth: f64,
     /// How sure, by the evidence.
-    pub(super) confidence: Confidence,
+    pub(in crate::audit) confidence: Confidence,
 }
 
 /// What `fit` makes of each pod's needs; these are by SM activity and by engine activity, as far as seen (SM activity first). None: some
@@ -34,6 +34,15 @@ pub(super) fn of_all<T>(view: &View<'_>, holder: Holder, pods: &[PodId], fit: im
         return None;
     }
     pods.iter().map(|&pod| fit(&of(view, pod))).collect()
+}
+
+/// The needs of all pods that hold one whole GPU and can be judged; by the first of their figures.
+pub(in crate::audit) fn of_fleet(view: &View<'_>) -> Vec<(PodId, Need)> {
+    let of_holder = |(holder, pods): (Holder, &[PodId])| {
+        let needs = of_all(view, holder, pods, |needs| needs.first().copied()).unwrap_or_default();
+        pods.iter().copied().zip(needs).collect::<Vec<_>>()
+    };
+    view.holders().flat_map(of_holder).collect()
 }
 
 fn of(view: &View<'_>, pod: PodId) -> Vec<Need> {

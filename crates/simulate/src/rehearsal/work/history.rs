@@ -2,7 +2,7 @@
 
 use super::{Job, Pods, Use, Work};
 use plimsoll_decide::pack::site::Group;
-use plimsoll_fleet::{Fleet, Metrics, Name, Node, PodId, Timestamp, evidence::Attribution, history::Life};
+use plimsoll_fleet::{Fleet, Metrics, Name, Node, PodId, Timestamp, evidence::Attribution, history::Life, pod::Ask};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -29,11 +29,12 @@ pub enum NoHistory {
     },
 }
 
-/// The history of `fleet` as work on `nodes`, with the seconds from its beginning to the moment at which the fleet was seen.
+/// The history of `fleet` as work on `nodes`, with the seconds from its beginning to the moment at which the fleet was seen. `instead` may
+/// name another accelerator that a pod asks one of, instead of what it asked for.
 ///
 /// # Errors
 /// [`NoHistory`].
-pub fn history(fleet: &Fleet, nodes: &[Node]) -> Result<(Work, u64), NoHistory> {
+pub fn history(fleet: &Fleet, nodes: &[Node], instead: &dyn Fn(&Life) -> Option<Name>) -> Result<(Work, u64), NoHistory> {
     let lives = &fleet.history.lives;
     if lives.is_empty() {
         return Err(NoHistory::Empty);
@@ -55,7 +56,12 @@ pub fn history(fleet: &Fleet, nodes: &[Node]) -> Result<(Work, u64), NoHistory> 
         if life.ended.is_some_and(|ended| ended <= began) {
             continue;
         }
-        let shape = fleet.shape_of(life);
+        let mut shape = fleet.shape_of(life).into_owned();
+        let resized = instead(life);
+        let places_again = resized.is_some();
+        if let Some(resource) = resized {
+            shape.asks = vec![Ask { resource, count: 1, dra: false }];
+        }
         let held = life.held_since().filter(|since| *since <= began);
         let works = life.started.or(life.scheduled).unwrap_or(came).max(began);
         let arrives = came.since(began).0;
@@ -63,18 +69,19 @@ pub fn history(fleet: &Fleet, nodes: &[Node]) -> Result<(Work, u64), NoHistory> 
             name: format!("{}/{}", life.namespace, life.name).into(),
             arrives: if held.is_some() { 0 } else { arrives },
             lasts: life.ended.map(|ended| ended.since(works).0),
-            pods: Group { pods: vec![(pods.place(life.namespace.clone(), shape.into_owned()), 1)], ..Group::default() },
+            pods: Group { pods: vec![(pods.place(life.namespace.clone(), shape), 1)], ..Group::default() },
             priority: life.shape.map_or(0, |shape| fleet.shapes[shape.index()].priority),
             starting: if held.is_some() {
                 0
             } else {
                 life.scheduled.zip(life.started).map_or(0, |(scheduled, started)| started.since(scheduled).0)
             },
-            at: held.and(life.node.as_ref()).and_then(|node| places.get(node).copied()),
+            at: held.filter(|_| !places_again).and(life.node.as_ref()).and_then(|node| places.get(node).copied()),
             used: life.pod.and_then(|pod| courses.get(&pod)).and_then(|course| course.from(works)),
             ..Job::default()
         };
-        left_out.elsewhere += u64::from(held.is_some() && job.at.is_none());
+        left_out.elsewhere += u64::from(held.is_some() && job.at.is_none() && !places_again);
+        left_out.resized += u64::from(places_again);
         match fleet.owner_of(life) {
             Some((kind, owner)) if GANGS.contains(&&**kind) && held.is_none() => {
                 let key = (life.namespace.clone(), kind.clone(), owner.clone());
@@ -125,6 +132,7 @@ fn join(gang: &mut Job, job: &Job) {
 struct Left {
     timeless: u64,
     elsewhere: u64,
+    resized: u64,
 }
 
 impl Left {
@@ -135,6 +143,12 @@ impl Left {
         }
         if self.elsewhere > 0 {
             words.push(format!("{} pods ran at the beginning on nodes that are gone: the policy places them anew", self.elsewhere));
+        }
+        if self.resized > 0 {
+            words.push(format!(
+                "{} pods that were shown to need only a part of a GPU (as whole-gpu-for-a-slice tells) ask for a MIG instance; all others ask for what they asked for",
+                self.resized
+            ));
         }
         words
     }
