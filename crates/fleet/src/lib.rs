@@ -7,7 +7,7 @@
 //! Nothing in here does I/O, reads a clock, draws a random number or knows a Kubernetes type.
 //!
 //! Start with [`fleet::Fleet`], then [`node::Node`], [`pod::Pod`] with its [`pod::Shape`], [`workload::Workload`] and
-//! [`evidence::Evidence`]. What came and went is the [`history::History`]. What a pod holds of a physical GPU is told in [`holding`].
+//! [`evidence::Evidence`]. An object before a cluster has it is a [`written::Written`]. What came and went is the [`history::History`]. What a pod holds of a physical GPU is told in [`holding`].
 
 pub mod catalogue;
 pub mod course;
@@ -26,6 +26,7 @@ pub mod sketch;
 pub mod time;
 pub mod units;
 pub mod workload;
+pub mod written;
 
 pub use course::{Course, CourseBuilder};
 pub use evidence::{Attribution, DeviceUsage, EngineUsage, Evidence, Metric, Metrics, PodUsage};

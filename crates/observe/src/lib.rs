@@ -3,13 +3,15 @@
 //! Every source gives the same thing: one consistent fleet, and a list of what it could not see. What comes from outside is
 //! not trusted: it is bounded, checked, and refused with a message that names the thing and the remedy. Nothing here decides.
 //!
-//! Start with [`kubernetes`], which gives a live fleet without evidence of use; the metrics sources fill that in.
+//! Start with [`kubernetes`], which gives a live fleet without evidence of use; the metrics sources fill that in. [`manifest`]
+//! stands apart: it reads objects that no cluster has yet, for the rules.
 
 pub mod dcgm;
 mod engines;
 pub mod example;
 pub mod kubernetes;
 mod lives;
+pub mod manifest;
 pub mod prometheus;
 pub mod scrape;
 pub mod snapshot;

@@ -138,6 +138,12 @@ impl Quantity {
         u32::try_from(nanos / NANO).map_err(|_| QuantityError::OutOfRange(text.to_owned()))
     }
 
+    /// In billionths.
+    #[must_use]
+    pub fn nanos(self) -> i128 {
+        self.0
+    }
+
     fn parse_positive(text: &str) -> Result<Self, QuantityError> {
         let quantity = Self::parse(text)?;
         if quantity.0 < 0 { Err(QuantityError::Negative(text.to_owned())) } else { Ok(quantity) }

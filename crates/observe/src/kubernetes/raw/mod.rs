@@ -167,7 +167,7 @@ const WANTED: &[&str] = &[
 const OWNERS: &[&str] = &["team", "owner", "contact", "cost-center", "cost-centre", "costcenter", "project", "department", "user"];
 
 /// Is the annotation one that a decision needs?
-fn wanted(key: &str) -> bool {
+pub(crate) fn wanted(key: &str) -> bool {
     let last = key.rsplit('/').next().unwrap_or(key);
     WANTED.contains(&key)
         || key.starts_with("plimsoll.dev/")
@@ -176,7 +176,7 @@ fn wanted(key: &str) -> bool {
 }
 
 /// Longest value of an annotation that is kept, bytes: names and numbers are short, documents are not wanted.
-const ANNOTATION_MAX: usize = 256;
+pub(crate) const ANNOTATION_MAX: usize = 256;
 
 /// Decodes only the annotations that are wanted: `last-applied-configuration` holds environment values and stays out.
 fn wanted_annotations<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<Name, Name>, D::Error> {

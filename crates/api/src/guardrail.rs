@@ -1,0 +1,229 @@
+//! `Guardrail`: which rules hold where, in which mode, and who is exempt.
+
+use crate::{ApiError, Metadata, named, pattern::LENGTH_MAX};
+use plimsoll_fleet::{Class, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// What happens when a rule is broken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// The rule is not judged.
+    #[default]
+    Off,
+    /// It is counted and reported; who submits hears nothing.
+    Audit,
+    /// Who submits gets a warning.
+    Warn,
+    /// It is refused.
+    Enforce,
+}
+
+impl Mode {
+    /// As it is written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Audit => "audit",
+            Self::Warn => "warn",
+            Self::Enforce => "enforce",
+        }
+    }
+}
+
+/// Rules over GPU workloads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Guardrail {
+    /// The API version.
+    pub api_version: String,
+    /// The kind.
+    pub kind: String,
+    /// Its metadata.
+    pub metadata: Metadata,
+    /// The rules, and whom they are for.
+    pub spec: GuardrailSpec,
+}
+
+/// The rules, and whom they are for. A guardrail covers what all of its selectors let in.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GuardrailSpec {
+    /// The namespaces; absent: all.
+    #[serde(default)]
+    pub namespaces: Namespaces,
+    /// Classes of workloads (online, batch, training, dev); empty: all.
+    #[serde(default)]
+    pub classes: Vec<ClassName>,
+    /// Teams by name, `*` for any characters; empty: all.
+    #[serde(default)]
+    pub teams: Vec<String>,
+    /// Pools by name, of which a workload asks for one; empty: all, and workloads that ask for none.
+    #[serde(default)]
+    pub pools: Vec<String>,
+    /// Where several guardrails name a rule for one object, those of the greatest precedence count; all of them, if they are equal.
+    #[serde(default)]
+    pub precedence: i32,
+    /// The mode of every rule that `rules` does not name.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Rules with their own mode and parameters.
+    #[serde(default)]
+    pub rules: Vec<RuleSetting>,
+    /// Who need not follow which rule, why, and until when.
+    #[serde(default)]
+    pub exemptions: Vec<Exemption>,
+}
+
+/// Namespaces.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Namespaces {
+    /// Names, `*` for any characters; empty: all.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// Names that are left out.
+    #[serde(default)]
+    pub except: Vec<String>,
+    /// Labels that the namespace must have.
+    #[serde(default)]
+    pub match_labels: BTreeMap<String, String>,
+}
+
+/// A class of workloads, as the label `plimsoll.dev/class` has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ClassName {
+    /// Latency matters.
+    Online,
+    /// Offline scoring.
+    Batch,
+    /// Long, ganged, checkpointed.
+    Training,
+    /// Notebooks and the like.
+    Dev,
+}
+
+impl From<ClassName> for Class {
+    fn from(name: ClassName) -> Self {
+        match name {
+            ClassName::Online => Self::Online,
+            ClassName::Batch => Self::Batch,
+            ClassName::Training => Self::Training,
+            ClassName::Dev => Self::Dev,
+        }
+    }
+}
+
+/// A rule with its mode and parameters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RuleSetting {
+    /// The rule's name (`plimsoll explain` lists them).
+    pub name: String,
+    /// Its mode.
+    #[serde(default = "warn")]
+    pub mode: Mode,
+    /// Its parameters by name: a number, true or false, or a list of texts (`plimsoll explain NAME` tells them).
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+    pub parameters: BTreeMap<String, Value>,
+}
+
+fn warn() -> Mode {
+    Mode::Warn
+}
+
+/// Who need not follow a rule, why, and until when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Exemption {
+    /// The rules, by name; `*` is all.
+    pub rules: Vec<String>,
+    /// The namespace, `*` for any characters; absent: every one.
+    #[serde(default)]
+    pub namespace: Option<String>,
+    /// The kind; absent: every one.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// The object's name, `*` for any characters; absent: every one.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// The last day (UTC) on which it holds, such as 2027-03-31.
+    pub expires: String,
+}
+
+impl Exemption {
+    /// The moment from which it holds no more; none: `expires` is no day.
+    #[must_use]
+    pub fn end(&self) -> Option<Timestamp> {
+        let day: jiff::civil::Date = self.expires.parse().ok()?;
+        let end = day.tomorrow().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+        Some(Timestamp(end.timestamp().as_second()))
+    }
+}
+
+/// Most entries of each list.
+const ENTRIES_MAX: usize = 1_000;
+
+impl Guardrail {
+    /// What the schema cannot say. Names and parameters of rules are checked where the rules are known.
+    ///
+    /// # Errors
+    /// [`ApiError::Field`].
+    pub fn validate(&self) -> Result<(), ApiError> {
+        named("Guardrail", &self.metadata)?;
+        let spec = &self.spec;
+        let wrong = |field: String, why: String| ApiError::Field { kind: "Guardrail", name: self.metadata.name.clone(), field, why };
+        let names = [
+            ("namespaces.names", &spec.namespaces.names),
+            ("namespaces.except", &spec.namespaces.except),
+            ("teams", &spec.teams),
+            ("pools", &spec.pools),
+        ];
+        for (field, names) in names {
+            check_patterns(names).map_err(|why| wrong(format!("spec.{field}"), why))?;
+        }
+        if spec.rules.len() > ENTRIES_MAX || spec.exemptions.len() > ENTRIES_MAX {
+            return Err(wrong("spec".to_owned(), format!("it has more than {ENTRIES_MAX} rules or exemptions: make several guardrails")));
+        }
+        for (at, rule) in spec.rules.iter().enumerate() {
+            if spec.rules[..at].iter().any(|other| other.name == rule.name) {
+                return Err(wrong(format!("spec.rules[{at}]"), format!("{} is there twice; leave one out", rule.name)));
+            }
+        }
+        for (at, exemption) in spec.exemptions.iter().enumerate() {
+            let wrong = |why: String| wrong(format!("spec.exemptions[{at}]"), why);
+            if exemption.reason.trim().is_empty() {
+                return Err(wrong("an exemption needs a reason".to_owned()));
+            }
+            if exemption.rules.is_empty() {
+                return Err(wrong("it names no rule; write rules: [\"*\"] for all".to_owned()));
+            }
+            if exemption.end().is_none() {
+                return Err(wrong(format!("expires: '{}' is not a day such as 2027-03-31", exemption.expires)));
+            }
+            let patterns: Vec<String> = exemption.namespace.iter().chain(&exemption.name).cloned().collect();
+            check_patterns(&patterns).map_err(wrong)?;
+        }
+        Ok(())
+    }
+}
+
+/// Patterns that are empty or too long match nothing, or cost too much.
+pub(crate) fn check_patterns(patterns: &[String]) -> Result<(), String> {
+    if patterns.len() > ENTRIES_MAX {
+        return Err(format!("it has more than {ENTRIES_MAX} entries"));
+    }
+    match patterns.iter().find(|pattern| pattern.is_empty() || pattern.len() > LENGTH_MAX) {
+        Some(pattern) if pattern.is_empty() => Err("an empty name matches nothing; write '*' for all".to_owned()),
+        Some(_) => Err(format!("a name has more than {LENGTH_MAX} characters")),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,49 @@
+//! Manifests: objects as their authors wrote them, from files, pipes and admission requests, with the line of everything.
+//!
+//! - [`read`]: a text of YAML documents or JSON to [`Document`]s; [`Document::written`] is what rules judge
+//! - [`Node`]: a document with its lines, without what is never decoded
+//! - `places`: the table of where each kind keeps its pods; `convert`: from a node to a [`plimsoll_fleet::written::Written`]
+//!
+//! A text from outside is not trusted: size, depth, aliases and the number of documents are bounded, one bad document does not
+//! keep the others from being judged, and environment values, arguments and secrets are skipped while reading. No I/O here.
+
+mod convert;
+mod node;
+mod places;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use node::{Node, Tree};
+pub use text::{ManifestError, SIZE_MAX, read};
+
+use plimsoll_fleet::written::{Path, Written};
+
+/// A document of a text: one object.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// The object with its lines.
+    pub node: Node,
+}
+
+impl Document {
+    /// Its API version and kind, where it says so.
+    #[must_use]
+    pub fn what(&self) -> Option<(&str, &str)> {
+        let text = |key: &str| self.node.get(key).and_then(Node::text).filter(|text| !text.is_empty());
+        Some((text("apiVersion")?, text("kind")?))
+    }
+
+    /// What rules judge of it; none: it does not say what it is.
+    #[must_use]
+    pub fn written(&self) -> Option<Written> {
+        let (api_version, kind) = self.what()?;
+        Some(convert::written(api_version, kind, &self.node))
+    }
+
+    /// The line of what stands at `path`, or of the nearest thing around it that is there; from 1.
+    #[must_use]
+    pub fn line(&self, path: &Path) -> u32 {
+        self.node.line_at(&path.0)
+    }
+}
