@@ -3,6 +3,8 @@
 //! - [`audit`]: where does the GPU money go? Waste signs, the funnel, what can be got back.
 //! - [`bound`]: what can no plan beat? The proofs that decisions share.
 //! - [`class`]: what kind of work is a workload?
+//! - [`guard`]: may this in, and in what shape?
+//! - [`nearest`]: what name did somebody mean?
 //! - [`pack`]: on how few nodes would it fit?
 //! - [`queue`]: whose turn is it?
 //! - [`team`]: whose is it?
@@ -13,6 +15,8 @@
 pub mod audit;
 pub mod bound;
 pub mod class;
+pub mod guard;
+pub mod nearest;
 pub mod pack;
 pub mod queue;
 mod shell;

@@ -1,0 +1,240 @@
+//! May this in, and in what shape? Rules over objects as they are written, before a cluster has them.
+//!
+//! - [`judge`]: an object, what stands beside it and what is known of the cluster, to breaches
+//! - [`policy`]: guardrails, teams and pools, checked and ready to judge by
+//! - [`rules`]: a file a rule; [`parameter`]: what of a rule a guardrail may set
+//! - [`siblings`]: objects that a rule must see beside the one it judges; [`State`]: what only a cluster knows
+//! - `case`: the object as a rule sees it; `mend`: the lines that mend it
+//!
+//! A rule judges what is written and nothing else: the same object gets the same answer on a laptop, in a pipeline and at the
+//! API server. What a rule would need and is not given is reported as not judged; it is never taken for kept or broken.
+
+mod case;
+mod mend;
+pub mod parameter;
+pub mod policy;
+pub mod rules;
+pub mod siblings;
+#[cfg(test)]
+mod tests;
+
+pub use case::Case;
+pub use policy::Policy;
+pub use siblings::Siblings;
+
+use parameter::Values;
+use plimsoll_api::Mode;
+use plimsoll_fleet::{
+    Bytes, Name, Timestamp,
+    written::{Path, Written},
+};
+use serde_json::Value;
+use std::{collections::BTreeMap, fmt};
+
+/// Whom a judgement is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Subject {
+    /// `Deployment`.
+    pub kind: Name,
+    /// Its namespace; empty: not said.
+    pub namespace: Name,
+    /// Its name.
+    pub name: Name,
+}
+
+impl Subject {
+    /// That of `object`.
+    #[must_use]
+    pub fn of(object: &Written) -> Self {
+        Self { kind: object.kind.clone(), namespace: object.namespace.clone(), name: object.name.clone() }
+    }
+}
+
+/// `Deployment search/llm`.
+impl fmt::Display for Subject {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let space = if self.namespace.is_empty() { "" } else { "/" };
+        write!(out, "{} {}{space}{}", self.kind, self.namespace, self.name)
+    }
+}
+
+/// How a breach is mended.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Fix {
+    /// In words.
+    pub says: String,
+    /// The lines, as a part of the object in which they stand (or an object of their own); none: no lines mend it.
+    pub lines: Option<Value>,
+}
+
+/// A rule that an object breaks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Breach {
+    /// The rule.
+    pub rule: &'static str,
+    /// What follows.
+    pub mode: Mode,
+    /// The guardrail that asks for the rule; none: none was given, and the rule's default counts.
+    pub guardrail: Option<String>,
+    /// Whose.
+    pub subject: Subject,
+    /// Where in the object.
+    pub path: Path,
+    /// What is wrong.
+    pub says: String,
+    /// Why it matters.
+    pub why: &'static str,
+    /// How it is mended.
+    pub fix: Fix,
+}
+
+impl Breach {
+    /// What is wrong and why, in two sentences.
+    #[must_use]
+    pub fn message(&self) -> String {
+        format!("{}. {}", self.says, self.why)
+    }
+
+    /// Stable from run to run while the fault is the same: rule, subject and place, hashed (FNV-1a, 64 bits).
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let text = format!("{}\n{}\n{}", self.rule, self.subject, self.path);
+        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        format!("{hash:016x}")
+    }
+}
+
+/// A breach that someone has been exempted from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exempt {
+    /// What would have been said.
+    pub breach: Breach,
+    /// Why it is not.
+    pub reason: String,
+    /// The moment from which it is said again.
+    pub until: Timestamp,
+}
+
+/// A rule that could not be judged, or a part of an object that no rule could read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unjudged {
+    /// The rule; none: all of them, since the object hides what they look at.
+    pub rule: Option<&'static str>,
+    /// Whose.
+    pub subject: Subject,
+    /// Where in the object.
+    pub path: Path,
+    /// Why not, and what it would need.
+    pub says: String,
+}
+
+/// What the rules say of one object.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Judgement {
+    /// Rules that it breaks, in order of name and place.
+    pub breaches: Vec<Breach>,
+    /// Those that it is exempted from.
+    pub exempt: Vec<Exempt>,
+    /// What was not judged.
+    pub unjudged: Vec<Unjudged>,
+    /// It asks for accelerators: most rules are about such objects only.
+    pub wants_gpus: bool,
+}
+
+/// What only a cluster knows. All of it may be absent: what needs it is then not judged.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    /// The moment of submission.
+    pub at: Option<Timestamp>,
+    /// What teams use now, by name.
+    pub used: BTreeMap<Name, Used>,
+    /// Devices that this very object holds already, where it is changed and not made: they are in [`State::used`] too.
+    pub own_gpus: u64,
+    /// Sizes of images, by reference as nodes report them.
+    pub images: BTreeMap<Name, Bytes>,
+}
+
+/// What a team uses.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Used {
+    /// Devices that its workloads hold or wait for.
+    pub gpus: u64,
+    /// Spent this calendar month, in the currency of its budget; none: not known.
+    pub spent_month: Option<f64>,
+}
+
+/// Judges `object` by `policy`. Exemptions hold until `today`'s moment is past their end.
+#[must_use]
+pub fn judge(policy: &Policy, object: &Written, siblings: &Siblings, state: &State, today: Timestamp) -> Judgement {
+    let view = case::View::new(policy, object, siblings, state);
+    let subject = Subject::of(object);
+    let mut judgement = Judgement { wants_gpus: view.wants_gpus(), ..Judgement::default() };
+    for (path, says) in &object.not_understood {
+        judgement.unjudged.push(Unjudged { rule: None, subject: subject.clone(), path: path.clone(), says: says.clone() });
+    }
+    for (index, &rule) in rules::ALL.iter().enumerate() {
+        if rule.about == rules::About::Gpus && !judgement.wants_gpus {
+            continue;
+        }
+        for setting in policy.settings(index, &view) {
+            let mut found = Found::default();
+            (rule.judge)(&Case { view: &view, values: setting.values }, &mut found);
+            judgement.unjudged.extend(found.unjudged.into_iter().map(|(path, says)| Unjudged {
+                rule: Some(rule.name),
+                subject: subject.clone(),
+                path,
+                says,
+            }));
+            for Wrong { path, says, fix } in found.breaches {
+                let guardrail = setting.guardrail.map(ToOwned::to_owned);
+                let breach =
+                    Breach { rule: rule.name, mode: setting.mode, guardrail, subject: subject.clone(), path, says, why: rule.why, fix };
+                match policy.exemption(rule.name, &subject, today) {
+                    Some((reason, until)) => judgement.exempt.push(Exempt { breach, reason: reason.to_owned(), until }),
+                    None => judgement.breaches.push(breach),
+                }
+            }
+        }
+    }
+    // Guardrails of one precedence may say the same: once is enough, and the strictest counts.
+    judgement
+        .breaches
+        .sort_by(|a, b| (a.rule, &a.path, &a.says, b.mode, &a.guardrail).cmp(&(b.rule, &b.path, &b.says, a.mode, &b.guardrail)));
+    judgement.breaches.dedup_by(|next, kept| (next.rule, &next.path, &next.says) == (kept.rule, &kept.path, &kept.says));
+    judgement.unjudged.sort();
+    judgement.unjudged.dedup();
+    judgement
+}
+
+/// What a rule has found.
+#[derive(Debug, Default)]
+pub struct Found {
+    breaches: Vec<Wrong>,
+    unjudged: Vec<(Path, String)>,
+}
+
+#[derive(Debug)]
+struct Wrong {
+    path: Path,
+    says: String,
+    fix: Fix,
+}
+
+impl Found {
+    /// The rule is broken at `path`.
+    pub fn breach(&mut self, path: Path, says: String, fix: Fix) {
+        self.breaches.push(Wrong { path, says, fix });
+    }
+
+    /// The rule could not be judged.
+    pub fn unjudged(&mut self, path: Path, says: impl Into<String>) {
+        self.unjudged.push((path, says.into()));
+    }
+}
+
+/// A rule as it holds for an object.
+pub(crate) struct Setting<'a> {
+    pub mode: Mode,
+    pub values: &'a Values,
+    pub guardrail: Option<&'a str>,
+}

@@ -1,0 +1,176 @@
+//! Guardrails, teams and pools, checked and ready to judge by.
+
+use super::{
+    Setting, Subject,
+    case::View,
+    parameter::Values,
+    rules::{self, Rule},
+};
+use plimsoll_api::{
+    Guardrail, Mode, Pool, Resource, Team,
+    guardrail::{Exemption, GuardrailSpec},
+    pattern,
+};
+use plimsoll_fleet::{Class, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Why guardrails cannot be judged by.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// A rule that there is not.
+    #[error("Guardrail {guardrail}: {}", rules::unknown(.rule))]
+    Rule {
+        /// Where it is named.
+        guardrail: String,
+        /// The name.
+        rule: String,
+    },
+    /// A parameter that a rule has not, or cannot be that.
+    #[error("Guardrail {guardrail}, rule {rule}: {why} (plimsoll explain {rule})")]
+    Parameter {
+        /// Where it is set.
+        guardrail: String,
+        /// The rule.
+        rule: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A name that is there twice.
+    #[error("there are two objects {kind} {name}: leave one out")]
+    Twice {
+        /// The kind.
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
+}
+
+/// What objects are judged by.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    guardrails: Vec<Compiled>,
+    /// The teams, by name.
+    pub teams: Vec<Team>,
+    /// The pools, by name.
+    pub pools: Vec<Pool>,
+}
+
+#[derive(Debug, Clone)]
+struct Compiled {
+    /// None: the defaults, where no guardrail is given.
+    name: Option<String>,
+    spec: GuardrailSpec,
+    /// By the rules' order.
+    entries: Vec<Option<(Mode, Values)>>,
+}
+
+impl Default for Policy {
+    /// Every rule in its default mode.
+    fn default() -> Self {
+        let entry = |rule: &&Rule| {
+            (rule.mode != Mode::Off).then(|| (rule.mode, Values::new(rule.parameters, &BTreeMap::new()).unwrap_or_default()))
+        };
+        let entries = rules::ALL.iter().map(entry).collect();
+        Self { guardrails: vec![Compiled { name: None, spec: GuardrailSpec::default(), entries }], teams: Vec::new(), pools: Vec::new() }
+    }
+}
+
+impl Policy {
+    /// From objects of ours, in any order. Without a guardrail among them every rule has its default mode.
+    ///
+    /// # Errors
+    /// [`PolicyError`].
+    pub fn new(resources: Vec<Resource>) -> Result<Self, PolicyError> {
+        let (mut guardrails, mut teams, mut pools) = (Vec::new(), Vec::new(), Vec::new());
+        let mut names = BTreeSet::new();
+        for resource in resources {
+            let (kind, name) = match &resource {
+                Resource::Guardrail(guardrail) => ("Guardrail", guardrail.metadata.name.clone()),
+                Resource::Team(team) => ("Team", team.metadata.name.clone()),
+                Resource::Pool(pool) => ("Pool", pool.metadata.name.clone()),
+            };
+            if !names.insert((kind, name.clone())) {
+                return Err(PolicyError::Twice { kind, name });
+            }
+            match resource {
+                Resource::Guardrail(guardrail) => guardrails.push(compile(guardrail)?),
+                Resource::Team(team) => teams.push(team),
+                Resource::Pool(pool) => pools.push(pool),
+            }
+        }
+        guardrails.sort_by(|a, b| a.name.cmp(&b.name));
+        teams.sort_by(|a: &Team, b| a.metadata.name.cmp(&b.metadata.name));
+        pools.sort_by(|a: &Pool, b| a.metadata.name.cmp(&b.metadata.name));
+        let guardrails = if guardrails.is_empty() { Self::default().guardrails } else { guardrails };
+        Ok(Self { guardrails, teams, pools })
+    }
+
+    /// The rule of that index as it holds for an object: those of the greatest precedence that cover it.
+    pub(super) fn settings<'a>(&'a self, rule: usize, view: &View<'_>) -> Vec<Setting<'a>> {
+        let named = |guardrail: &'a Compiled| guardrail.entries.get(rule).and_then(Option::as_ref).map(|entry| (guardrail, entry));
+        let covering: Vec<_> = self.guardrails.iter().filter_map(named).filter(|(guardrail, _)| covers(&guardrail.spec, view)).collect();
+        let greatest = covering.iter().map(|(guardrail, _)| guardrail.spec.precedence).max();
+        covering
+            .into_iter()
+            .filter(|(guardrail, (mode, _))| Some(guardrail.spec.precedence) == greatest && *mode != Mode::Off)
+            .map(|(guardrail, (mode, values))| Setting { mode: *mode, values, guardrail: guardrail.name.as_deref() })
+            .collect()
+    }
+
+    /// Why, and until when, `subject` need not follow the rule; the exemption that lasts longest counts.
+    pub(super) fn exemption(&self, rule: &str, subject: &Subject, today: Timestamp) -> Option<(&str, Timestamp)> {
+        let all = self.guardrails.iter().flat_map(|guardrail| &guardrail.spec.exemptions);
+        let holding =
+            all.filter(|exemption| exempts(exemption, rule, subject)).filter_map(|exemption| Some((&*exemption.reason, exemption.end()?)));
+        holding.filter(|(_, end)| today < *end).max_by(|a, b| (a.1, b.0).cmp(&(b.1, a.0)))
+    }
+}
+
+fn compile(guardrail: Guardrail) -> Result<Compiled, PolicyError> {
+    let name = guardrail.metadata.name;
+    let spec = guardrail.spec;
+    let named = |rule: &str| rules::named(rule).ok_or_else(|| PolicyError::Rule { guardrail: name.clone(), rule: rule.to_owned() });
+    for rule in spec.exemptions.iter().flat_map(|exemption| &exemption.rules).filter(|rule| *rule != "*") {
+        named(rule)?;
+    }
+    for setting in &spec.rules {
+        named(&setting.name)?;
+    }
+    let entry = |rule: &&'static Rule| {
+        let wrong = |why| PolicyError::Parameter { guardrail: name.clone(), rule: rule.name.to_owned(), why };
+        match spec.rules.iter().find(|setting| setting.name == rule.name) {
+            Some(setting) => {
+                let values = Values::new(rule.parameters, &setting.parameters).map_err(wrong)?;
+                if let Some(check) = rule.check {
+                    check(&values).map_err(wrong)?;
+                }
+                Ok(Some((setting.mode, values)))
+            }
+            None if spec.mode == Mode::Off => Ok(None),
+            None => Ok(Some((spec.mode, Values::new(rule.parameters, &BTreeMap::new()).map_err(wrong)?))),
+        }
+    };
+    let entries = rules::ALL.iter().map(entry).collect::<Result<_, _>>()?;
+    Ok(Compiled { name: Some(name), spec, entries })
+}
+
+fn covers(spec: &GuardrailSpec, view: &View<'_>) -> bool {
+    let namespace = &*view.object.namespace;
+    let labels = view.siblings.labels_of(namespace);
+    let has = |key: &String, value: &String| labels.and_then(|labels| labels.get(key.as_str())).is_some_and(|is| **is == **value);
+    let one_of = |names: &[String], name: Option<&str>| names.is_empty() || name.is_some_and(|name| pattern::any(names, name));
+    (spec.namespaces.names.is_empty() || pattern::any(&spec.namespaces.names, namespace))
+        && !pattern::any(&spec.namespaces.except, namespace)
+        && spec.namespaces.match_labels.iter().all(|(key, value)| has(key, value))
+        && (spec.classes.is_empty() || spec.classes.iter().any(|&class| Class::from(class) == view.class.class))
+        && one_of(&spec.teams, view.owner.as_deref())
+        && (spec.pools.is_empty() || view.pools.iter().any(|pool| pattern::any(&spec.pools, &pool.metadata.name)))
+}
+
+fn exempts(exemption: &Exemption, rule: &str, subject: &Subject) -> bool {
+    let is = |pattern: &Option<String>, name: &str| pattern.as_deref().is_none_or(|pattern| pattern::matches(pattern, name));
+    exemption.rules.iter().any(|name| name == "*" || name == rule)
+        && exemption.kind.as_deref().is_none_or(|kind| kind == &*subject.kind)
+        && is(&exemption.namespace, &subject.namespace)
+        && is(&exemption.name, &subject.name)
+}
