@@ -4,7 +4,10 @@
 //! `fuzz_targets` hands them to libFuzzer; `crates/plimsoll/tests/fuzz.rs` includes this file and runs them over the seeds
 //! and mutations of those with every `cargo test`.
 
-use plimsoll_decide::audit::{self, Audit, baseline::compare, settings::Settings};
+use plimsoll_decide::{
+    audit::{self, Audit, baseline::compare, settings::Settings},
+    guard::{self, Policy, Siblings, State},
+};
 use plimsoll_fleet::{
     Fleet, Metrics, Money, MoneyPerHour, Node, NodeId, Pod, Shape, ShapeId, Timestamp, Window,
     fleet::Origin,
@@ -21,10 +24,13 @@ use plimsoll_observe::{
         names,
     },
     kubernetes::{self, quantity::Quantity},
-    prometheus,
+    manifest, prometheus,
     snapshot::{self, WriteOptions},
 };
-use plimsoll_report::{csv, html, json, markdown, terminal};
+use plimsoll_report::{
+    check::{self, At, Checked},
+    csv, html, json, markdown, terminal,
+};
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeSet, error::Error, sync::LazyLock};
 
@@ -32,16 +38,45 @@ use std::{collections::BTreeSet, error::Error, sync::LazyLock};
 pub type Target = fn(&[u8]);
 
 /// All targets, by the name of their folder of seeds.
-pub const ALL: [(&str, Target); 8] = [
+pub const ALL: [(&str, Target); 9] = [
     ("answer", answer),
     ("archive", archive),
     ("baseline", baseline),
+    ("check", check),
     ("exposition", exposition),
     ("manifests", manifests),
     ("prices", prices),
     ("quantity", quantity),
     ("snapshot", snapshot),
 ];
+
+// ---- manifests for the rules
+
+/// A text of manifests, judged by every rule and reported in every form. What is ours among them is judged by.
+pub fn check(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let (documents, errors) = manifest::read(text);
+    let lines = u32::try_from(text.lines().count()).unwrap_or(u32::MAX).max(1);
+    assert!(errors.iter().all(|error| (1..=lines + 1).contains(&error.line())), "{errors:?}");
+    let resources = documents.iter().filter_map(|document| plimsoll_api::read(&document.node.json()).ok().flatten()).collect();
+    let policies = [Policy::default(), Policy::new(resources).unwrap_or_default()];
+    let mut siblings = Siblings::new(true);
+    let written: Vec<_> = documents.iter().filter_map(|document| Some((document, document.written()?))).collect();
+    written.iter().for_each(|(_, object)| siblings.add(object));
+    let mut checked = Checked::default();
+    for policy in &policies {
+        for (document, object) in &written {
+            for what in guard::judge(policy, object, &siblings, &State::default(), Timestamp(0)).breaches {
+                let line = document.line(&what.path);
+                assert!((1..=lines).contains(&line), "{} is on line {line} of {lines}", what.path);
+                checked.breaches.push(At { file: "-".to_owned(), line, what });
+            }
+        }
+    }
+    let list: Vec<serde_json::Value> = serde_json::from_str(&check::json(&checked)).expect("the list is JSON");
+    assert_eq!(list.len(), checked.breaches.len());
+    let _ = (check::table(&checked, 80, false), check::sarif(&checked), check::junit(&checked), check::github(&checked));
+}
 
 // ---- the snapshot reader
 

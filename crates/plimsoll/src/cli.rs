@@ -1,6 +1,8 @@
 //! The command line: arguments and their words. The environment variables that count are all named here.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+pub use plimsoll_decide::nearest::distance;
+use plimsoll_decide::nearest::nearest;
 use std::path::PathBuf;
 
 /// Loads the GPUs of a Kubernetes cluster to the line, and no further.
@@ -24,7 +26,7 @@ pub struct Cli {
     pub verbose: u8,
 }
 
-const AFTER: &str = "Try it without a cluster: plimsoll audit --example\n\nExit codes: 0 done; 1 something that --fail-on names was found; 2 it could not be done.";
+const AFTER: &str = "Try it without a cluster: plimsoll audit --example\n\nExit codes: 0 done; 1 something that --fail-on names was found, or a rule at enforce is broken; 2 it could not be done.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -40,9 +42,12 @@ pub enum Command {
     /// Rehearses: what would have been under another policy, with other nodes, with other layouts
     #[command(after_help = crate::commands::simulate::AFTER)]
     Simulate(Box<crate::commands::simulate::SimulateArgs>),
-    /// Tells all about a waste sign
+    /// May this in? Checks manifests of GPU workloads against rules, before a cluster has them
+    #[command(after_help = crate::commands::check::AFTER)]
+    Check(Box<crate::commands::check::CheckArgs>),
+    /// Tells all about a waste sign or a rule
     Explain {
-        /// The sign's name; without it, all signs are listed
+        /// The sign's or rule's name; without it, all are listed
         name: Option<String>,
     },
     /// Prints the JSON schema of a document
@@ -254,6 +259,8 @@ pub enum Document {
     Audit,
     /// What `repack --format json` writes
     Repack,
+    /// What `check --format json` writes
+    Check,
     /// What `simulate --format json` writes
     Rehearsal,
 }
@@ -365,24 +372,17 @@ fn parse_fail_on(text: &str) -> Result<FailOn, String> {
 
 /// A name that no sign has, with the nearest that one has.
 pub fn no_sign(name: &str) -> String {
-    let nearest = plimsoll_decide::audit::signs::ALL.iter().map(|sign| sign.name).min_by_key(|sign| distance(name, sign));
-    let hint =
-        nearest.filter(|sign| distance(name, sign) <= 1 + sign.len() / 3).map(|sign| format!("; did you mean {sign}?")).unwrap_or_default();
+    let signs = plimsoll_decide::audit::signs::ALL.iter().map(|sign| sign.name);
+    let hint = nearest(name, signs).map(|sign| format!("; did you mean {sign}?")).unwrap_or_default();
     format!("no waste sign is named '{name}'{hint} (plimsoll explain lists them)")
 }
 
-/// Letters to change, add or leave out between two words (Levenshtein).
-pub fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().take(64).enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let cost = (diagonal + usize::from(x != *y)).min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = std::mem::replace(&mut row[j + 1], cost);
-        }
-    }
-    row[b.len()]
+/// A name that neither a sign nor a rule has, with the nearest that one has.
+pub fn nothing_named(name: &str) -> String {
+    let signs = plimsoll_decide::audit::signs::ALL.iter().map(|sign| sign.name);
+    let rules = plimsoll_decide::guard::rules::ALL.iter().map(|rule| rule.name);
+    let hint = nearest(name, signs.chain(rules)).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+    format!("no waste sign or rule is named '{name}'{hint} (plimsoll explain lists them)")
 }
 
 #[cfg(test)]

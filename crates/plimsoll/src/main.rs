@@ -4,6 +4,7 @@ mod accepted;
 mod cli;
 mod commands;
 mod exit;
+mod manifests;
 mod printer;
 mod progress;
 #[cfg(test)]

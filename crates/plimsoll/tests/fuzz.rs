@@ -16,10 +16,11 @@ use std::{
 };
 
 /// Mutations of all seeds of a target together; those that end in an audit and five reports are slower.
-const MUTATIONS: [(&str, usize); 8] = [
+const MUTATIONS: [(&str, usize); 9] = [
     ("answer", 600),
     ("archive", 600),
     ("baseline", 2_000),
+    ("check", 1_500),
     ("exposition", 600),
     ("manifests", 400),
     ("prices", 10_000),

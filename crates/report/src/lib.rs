@@ -1,4 +1,4 @@
-//! What people look at. Every form draws one [`plimsoll_decide::audit::Audit`], rehearsal or plan, and computes no figure of it:
+//! What people look at. Every form draws one [`plimsoll_decide::audit::Audit`], rehearsal, plan or check, and computes no figure of it:
 //! what is printed here was decided there. Nothing in here does I/O, reads a clock or prints; a form is a `String`.
 //!
 //! - [`terminal`]: the table of the command line.
@@ -7,13 +7,15 @@
 //! - [`markdown`]: for a pull request.
 //! - [`html`]: one self-contained page with pictures.
 //! - [`rehearsal`]: all of these, and pictures, of a rehearsal.
-//! - [`explain`]: the long form of a waste sign.
+//! - [`check`]: what the rules say of manifests.
+//! - [`explain`]: the long form of a waste sign or a rule.
 //! - [`repack`]: a plan to move pods, in all of these forms but the page.
 //! - [`by`]: the views that a user may ask for.
 //! - [`words`]: how figures and names are written, for all of them.
 
 pub mod by;
 mod chart;
+pub mod check;
 pub mod csv;
 pub mod explain;
 mod funnel;

@@ -92,7 +92,9 @@ impl Breach {
     /// What is wrong and why, in two sentences.
     #[must_use]
     pub fn message(&self) -> String {
-        format!("{}. {}", self.says, self.why)
+        let mut letters = self.says.chars();
+        let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+        format!("{first}{}. {}.", letters.as_str(), self.why)
     }
 
     /// Stable from run to run while the fault is the same: rule, subject and place, hashed (FNV-1a, 64 bits).

@@ -1,1 +1,297 @@
 #![allow(clippy::unwrap_used)]
+
+use super::*;
+use plimsoll_api::Resource;
+use plimsoll_fleet::{
+    selector::Labels,
+    workload::{Amount, Rollout, Run},
+    written::{ClaimSource, Container, DeviceRequest, PodClaim, Probe, Quantity, Role, Template},
+};
+use proptest::prelude::*;
+use serde_json::json;
+
+fn resource(kind: &str, name: &str, spec: &Value) -> Resource {
+    let object = json!({ "apiVersion": "plimsoll.dev/v1alpha1", "kind": kind, "metadata": { "name": name }, "spec": spec });
+    plimsoll_api::read(&object).unwrap().unwrap()
+}
+
+fn policy(guardrails: &[(&str, Value)]) -> Policy {
+    Policy::new(guardrails.iter().map(|(name, spec)| resource("Guardrail", name, spec)).collect()).unwrap()
+}
+
+fn gpus(count: i128) -> Quantity {
+    Quantity { text: count.to_string().into(), nanos: Some(count * 1_000_000_000) }
+}
+
+/// So many pods of `kind`, each with a GPU.
+fn workload(kind: &str, pods: u64) -> Written {
+    let container = Container {
+        path: Path::of("spec.template.spec.containers").item(0, Some("main".into())),
+        name: "main".into(),
+        image: Some("acme/llm:v1".into()),
+        resources_key: "resources",
+        limits: BTreeMap::from([("nvidia.com/gpu".into(), gpus(1))]),
+        ..Container::default()
+    };
+    let template = Template { path: Path::of("spec.template"), pods: Some(pods), containers: vec![container], ..Template::default() };
+    Written { kind: kind.into(), namespace: "search".into(), name: "llm".into(), templates: vec![template], ..Written::default() }
+}
+
+const TODAY: Timestamp = Timestamp(1_795_600_000); // 2026-11-25
+
+fn broken(policy: &Policy, object: &Written, state: &State) -> Vec<(&'static str, Mode)> {
+    let judgement = judge(policy, object, &Siblings::new(true), state, TODAY);
+    judgement.breaches.iter().map(|breach| (breach.rule, breach.mode)).collect()
+}
+
+fn pods_9(mode: &str) -> Value {
+    json!({ "rules": [{ "name": "gpus-per-workload", "mode": mode, "parameters": { "most": 8 } }] })
+}
+
+#[test]
+fn modes_and_precedence() {
+    let big = workload("Deployment", 9);
+    let none = State::default();
+    let with = |mut spec: Value, more: &Value| {
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        spec
+    };
+    let told = |guardrails: &[(&str, Value)]| broken(&policy(guardrails), &big, &none);
+    assert_eq!(told(&[("a", pods_9("enforce"))]), [("gpus-per-workload", Mode::Enforce)]);
+    assert_eq!(told(&[("a", pods_9("off"))]), []);
+    // Equal precedence: all hold, the strictest counts, and it is said once.
+    assert_eq!(told(&[("a", pods_9("audit")), ("b", pods_9("enforce")), ("c", pods_9("warn"))]), [("gpus-per-workload", Mode::Enforce)]);
+    // A greater one is the only one that counts, though it says off.
+    let softer = with(pods_9("off"), &json!({ "precedence": 1, "namespaces": { "names": ["sea*"] } }));
+    assert_eq!(told(&[("a", pods_9("enforce")), ("b", softer)]), []);
+    // It counts where it covers, and nowhere else.
+    for selector in [
+        json!({ "precedence": 1, "namespaces": { "names": ["other"] } }),
+        json!({ "precedence": 1, "namespaces": { "except": ["search"] } }),
+        json!({ "precedence": 1, "namespaces": { "matchLabels": { "tier": "gold" } } }),
+        json!({ "precedence": 1, "classes": ["dev"] }),
+        json!({ "precedence": 1, "teams": ["vision"] }),
+        json!({ "precedence": 1, "pools": ["h100"] }),
+    ] {
+        assert_eq!(
+            told(&[("a", pods_9("enforce")), ("b", with(pods_9("off"), &selector))]),
+            [("gpus-per-workload", Mode::Enforce)],
+            "{selector}"
+        );
+    }
+}
+
+#[test]
+fn an_exemption_names_its_reason_and_ends() {
+    let spec = |expires: &str, name: &str| {
+        let mut spec = pods_9("enforce");
+        spec["exemptions"] =
+            json!([{ "rules": ["gpus-per-workload"], "namespace": "search", "name": name, "reason": "the launch", "expires": expires }]);
+        policy(&[("a", spec)])
+    };
+    let judged = |policy: &Policy, today| judge(policy, &workload("Deployment", 9), &Siblings::new(true), &State::default(), today);
+    let holding = judged(&spec("2026-11-30", "ll*"), TODAY);
+    assert!(holding.breaches.is_empty());
+    assert_eq!(holding.exempt[0].reason, "the launch");
+    assert_eq!(judged(&spec("2026-11-30", "ll*"), Timestamp(TODAY.0 + 7 * 86_400)).breaches.len(), 1, "it has ended");
+    assert_eq!(judged(&spec("2026-11-30", "other"), TODAY).breaches.len(), 1, "it is another's");
+}
+
+#[test]
+fn what_a_guardrail_cannot_mean_is_said() {
+    let wrong = |spec: Value| Policy::new(vec![resource("Guardrail", "a", &spec)]).unwrap_err().to_string();
+    let rule = |rule: Value| wrong(json!({ "rules": [rule] }));
+    assert!(rule(json!({ "name": "gpu-per-pod" })).contains("did you mean gpus-per-pod?"));
+    assert!(rule(json!({ "name": "gpus-per-pod", "parameters": { "max": 4 } })).contains("no parameter is named 'max'; it has most"));
+    assert!(rule(json!({ "name": "gpus-per-pod", "parameters": { "most": "4" } })).contains("not a number of zero or more"));
+    assert!(rule(json!({ "name": "gpu-models", "parameters": { "allowed": "H100" } })).contains("not a list of texts"));
+    assert!(rule(json!({ "name": "peak-hours", "parameters": { "days": ["monday"] } })).contains("'monday' is not one of mon"));
+    assert!(
+        wrong(json!({ "exemptions": [{ "rules": ["probe"], "reason": "x", "expires": "2027-01-01" }] })).contains("did you mean probes?")
+    );
+    let twice = Policy::new(vec![resource("Team", "a", &json!({})), resource("Team", "a", &json!({}))]);
+    assert!(twice.unwrap_err().to_string().contains("two objects Team a"));
+}
+
+/// The rules that need a cluster's knowledge: not judged without it, and right with it.
+#[test]
+fn what_needs_a_cluster() {
+    let team = json!({ "namespaces": ["search"], "limits": { "gpus": 10 }, "budget": { "month": 1000.0 } });
+    let rules = ["team-gpus", "budget-left", "image-size"].map(|name| json!({ "name": name, "mode": "enforce" }));
+    let all = json!({ "rules": rules });
+    let policy = Policy::new(vec![resource("Team", "search", &team), resource("Guardrail", "a", &all)]).unwrap();
+    let object = workload("Deployment", 4);
+    let unjudged = judge(&policy, &object, &Siblings::new(true), &State::default(), TODAY);
+    assert_eq!((unjudged.breaches.len(), unjudged.unjudged.len()), (0, 3));
+
+    let state = |gpus, spent: f64, own_gpus, gib: u64| State {
+        used: BTreeMap::from([("search".into(), Used { gpus, spent_month: Some(spent) })]),
+        own_gpus,
+        images: BTreeMap::from([("acme/llm:v1".into(), Bytes(gib << 30))]),
+        ..State::default()
+    };
+    let rules = |state: State| broken(&policy, &object, &state).into_iter().map(|(rule, _)| rule).collect::<Vec<_>>();
+    assert_eq!(rules(state(6, 999.0, 0, 30)), Vec::<&str>::new());
+    assert_eq!(rules(state(7, 999.0, 0, 30)), ["team-gpus"]);
+    assert_eq!(rules(state(9, 1000.0, 3, 30)), Vec::<&str>::new(), "what it holds already is its own");
+    assert_eq!(rules(state(6, 1000.0, 0, 31)), ["budget-left", "image-size"]);
+}
+
+#[test]
+fn peak_hours_are_by_day_and_hour_over_midnight_too() {
+    let big = Written { run: Some(Run::default()), ..workload("PyTorchJob", 9) };
+    let at = |text: &str, parameters: Value| {
+        let policy = policy(&[("a", json!({ "rules": [{ "name": "peak-hours", "mode": "enforce", "parameters": parameters }] }))]);
+        let at = text.parse::<jiff::Timestamp>().unwrap();
+        !broken(&policy, &big, &State { at: Some(Timestamp(at.as_second())), ..State::default() }).is_empty()
+    };
+    assert!(at("2026-11-25T08:00:00Z", json!({})), "a Wednesday");
+    assert!(!at("2026-11-25T07:59:59Z", json!({})) && !at("2026-11-25T20:00:00Z", json!({})));
+    assert!(!at("2026-11-28T12:00:00Z", json!({})), "a Saturday");
+    let night = || json!({ "from": 22, "to": 6, "days": ["fri"] });
+    assert!(at("2026-11-28T05:00:00Z", night()) && at("2026-11-27T23:00:00Z", night()));
+    assert!(!at("2026-11-27T05:00:00Z", night()));
+}
+
+#[test]
+fn the_absence_of_a_sibling_is_judged_only_where_all_of_them_are_known() {
+    let object = Written { replicas: Some(2), ..workload("Deployment", 2) };
+    let policy = policy(&[("a", json!({ "rules": [{ "name": "disruption-budget" }] }))]);
+    let judged = |complete| judge(&policy, &object, &Siblings::new(complete), &State::default(), TODAY);
+    assert_eq!((judged(true).breaches.len(), judged(true).unjudged.len()), (1, 0));
+    assert_eq!((judged(false).breaches.len(), judged(false).unjudged.len()), (0, 1));
+}
+
+/// Two guardrails, teams, a pool: rules with every parameter at hand.
+fn strict() -> Policy {
+    let rules: Vec<Value> = rules::ALL.iter().map(|rule| json!({ "name": rule.name, "mode": "enforce" })).collect();
+    Policy::new(vec![
+        resource("Guardrail", "a", &json!({ "rules": rules })),
+        resource("Guardrail", "b", &json!({ "mode": "warn", "classes": ["online"] })),
+        resource("Team", "search", &json!({ "namespaces": ["s*"], "limits": { "gpus": 3 }, "models": ["A*"], "budget": { "month": 5.0 } })),
+        resource("Pool", "p", &json!({ "nodeLabels": { "nvidia.com/gpu.product": "A100" }, "sharing": "time-slicing", "gpusPerNode": 8, "cpusPerNode": 96.0 })),
+    ])
+    .unwrap()
+}
+
+fn names() -> impl Strategy<Value = Name> {
+    prop_oneof!["[a-z]{0,3}", Just(String::new()), "\\PC{0,8}"].prop_map(Name::from)
+}
+
+fn quantities() -> impl Strategy<Value = BTreeMap<Name, Quantity>> {
+    let resource = prop_oneof![
+        Just("nvidia.com/gpu"),
+        Just("nvidia.com/gpu.shared"),
+        Just("nvidia.com/mig-1g.10gb"),
+        Just("amd.com/gpu"),
+        Just("cpu"),
+        Just("memory"),
+        Just("deviceclass.resource.kubernetes.io/gpu.nvidia.com")
+    ];
+    let nanos = prop_oneof![Just(None), any::<i128>().prop_map(Some), (0_i128..20).prop_map(|count| Some(count * 500_000_000))];
+    let quantity = (names(), nanos).prop_map(|(text, nanos)| Quantity { text, nanos });
+    proptest::collection::btree_map(resource.prop_map(Name::from), quantity, 0..4)
+}
+
+fn labels() -> impl Strategy<Value = Labels> {
+    let key = prop_oneof![
+        Just("plimsoll.dev/class"),
+        Just("team"),
+        Just("nvidia.com/gpu.product"),
+        Just("plimsoll.dev/load-time"),
+        Just("env"),
+        Just("x")
+    ];
+    proptest::collection::btree_map(key.prop_map(Name::from), prop_oneof![Just(Name::from("online")), Just("A100".into()), names()], 0..4)
+}
+
+fn containers() -> impl Strategy<Value = Container> {
+    let role = prop_oneof![Just(Role::Main), Just(Role::Init), Just(Role::Sidecar), Just(Role::Ephemeral)];
+    let probe = || {
+        proptest::option::of((any::<u64>(), any::<u64>(), any::<u64>()).prop_map(|(delay_s, period_s, failures)| Probe {
+            delay_s,
+            period_s,
+            failures,
+        }))
+    };
+    (names(), proptest::option::of(names()), role, quantities(), quantities(), (probe(), probe(), probe())).prop_map(
+        |(name, image, role, requests, limits, (startup, readiness, liveness))| Container {
+            path: Path::of("spec").item(0, Some(name.clone())),
+            name,
+            image,
+            role,
+            resources_key: "resources",
+            requests,
+            limits,
+            claims: vec!["gpu".into()],
+            startup,
+            readiness,
+            liveness,
+            port: None,
+        },
+    )
+}
+
+fn objects() -> impl Strategy<Value = Written> {
+    let kind = prop_oneof![
+        Just("Pod"),
+        Just("Deployment"),
+        Just("Job"),
+        Just("RayJob"),
+        Just("JobSet"),
+        Just("ResourceClaim"),
+        Just("Notebook"),
+        Just("X")
+    ];
+    let template = (labels(), labels(), proptest::collection::vec(containers(), 0..4), proptest::option::of(any::<u64>()), any::<bool>())
+        .prop_map(|(labels, node_selector, containers, pods, bare)| Template {
+            labels,
+            node_selector,
+            containers,
+            pods,
+            bare,
+            claims: vec![PodClaim { name: "gpu".into(), source: Some(ClaimSource::Template("c".into())) }],
+            ..Template::default()
+        });
+    let replicas = || proptest::option::of(any::<u32>());
+    (kind, labels(), proptest::collection::vec(template, 0..3), replicas(), replicas(), any::<(u64, u32, u32)>()).prop_map(
+        |(kind, labels, templates, replicas, backoff_limit, (count, surge, unavailable))| Written {
+            kind: kind.into(),
+            namespace: "search".into(),
+            name: "x".into(),
+            annotations: labels.clone(),
+            labels,
+            templates,
+            replicas,
+            rollout: Some(Rollout::Rolling { max_surge: Amount::Percent(surge), max_unavailable: Amount::Count(unavailable) }),
+            run: Some(Run { backoff_limit, ..Run::default() }),
+            requests: vec![DeviceRequest {
+                path: Path::of("spec"),
+                name: "r".into(),
+                classes: vec!["gpu.nvidia.com".into()],
+                count: Some(count),
+            }],
+            ..Written::default()
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1_000) })]
+
+    #[test]
+    fn no_object_makes_a_rule_panic_and_the_same_one_is_judged_the_same(object in objects(), beside in objects(), complete: bool) {
+        let mut siblings = Siblings::new(complete);
+        siblings.add(&beside);
+        siblings.add(&Written { kind: "ResourceClaimTemplate".into(), name: "c".into(), ..beside.clone() });
+        let state = State { at: Some(TODAY), own_gpus: 1, used: BTreeMap::from([("search".into(), Used { gpus: u64::MAX, spent_month: Some(f64::MAX) })]), ..State::default() };
+        for policy in [strict(), Policy::default()] {
+            let judged = judge(&policy, &object, &siblings, &state, TODAY);
+            prop_assert_eq!(&judged, &judge(&policy, &object, &siblings, &state, TODAY));
+            for breach in &judged.breaches {
+                prop_assert!(!breach.says.is_empty() && !breach.fix.says.is_empty());
+                prop_assert!(breach.mode != Mode::Off);
+            }
+        }
+    }
+}

@@ -21,8 +21,9 @@ const DEPTH_MAX: usize = 24;
 /// Most templates of one object. A pipeline of a hundred steps has a hundred.
 const TEMPLATES_MAX: usize = 1_000;
 
-/// Keys of a KServe component that hold a container, besides `containers`. Source: KServe `pkg/apis/serving/v1beta1/predictor.go`.
-const SERVERS: [&str; 14] = [
+/// Keys that hold one container where there is no list of them: KServe's servers (`pkg/apis/serving/v1beta1/predictor.go`), and
+/// Argo Workflows' `container` and `script`.
+const SERVERS: [&str; 16] = [
     "model",
     "sklearn",
     "xgboost",
@@ -37,6 +38,8 @@ const SERVERS: [&str; 14] = [
     "mlflow",
     "feast",
     "art",
+    "container",
+    "script",
 ];
 
 /// What rules judge of an object.
@@ -128,8 +131,8 @@ fn find(place: &Place, object: &Node, group: &Node, node: &Node, path: &Path, ke
     }
 }
 
-/// A kind that is not in the table: whatever has a list `containers` is taken for pods. What asks for accelerators elsewhere is
-/// said not to be understood.
+/// A kind that is not in the table: whatever has a list `containers`, or one `container` with an image, is taken for pods. Where
+/// accelerators are asked for elsewhere, that is said not to be understood.
 fn of_unknown(object: &Node, written: &mut Written) {
     if let Some(spec) = object.get("spec") {
         walk(spec, &Path::of("spec"), 0, written);
@@ -140,20 +143,26 @@ fn walk(node: &Node, path: &Path, depth: usize, written: &mut Written) {
     if depth > DEPTH_MAX || written.templates.len() >= TEMPLATES_MAX {
         return;
     }
-    let is_pods = |node: &Node| node.get("containers").is_some_and(|containers| matches!(containers.tree, Tree::List(_)));
+    let is_pods = |node: &Node| {
+        let is_list = node.get("containers").is_some_and(|containers| matches!(containers.tree, Tree::List(_)));
+        is_list || ["container", "script"].iter().filter_map(|key| node.get(key)).any(|one| one.get("image").is_some())
+    };
     if let Some(spec) = node.get("spec").filter(|spec| is_pods(spec)) {
         written.templates.push(template(node, spec, path.clone(), false, None));
     } else if is_pods(node) {
         written.templates.push(template(node, node, path.clone(), true, None));
     } else {
-        let asks = ["requests", "limits"].iter().filter_map(|side| node.get(side)).flat_map(Node::entries);
-        if let Some((resource, _)) = asks.into_iter().find(|(resource, _)| is_accelerator(resource)) {
-            let says = format!("it asks for {resource} outside of a list of containers, and its kind is not known");
-            written.not_understood.push((path.clone(), says));
-            return;
-        }
         for (key, inner) in node.entries() {
-            walk(inner, &path.key(key), depth + 1, written);
+            let path = path.key(key);
+            let asks = || ["requests", "limits"].iter().filter_map(|side| inner.get(side)).flat_map(Node::entries);
+            // Quotas and node pools have limits too, but not under `resources`.
+            match asks().find(|(resource, _)| key.starts_with("resources") && is_accelerator(resource)) {
+                Some((resource, _)) => {
+                    let says = format!("it asks for {resource} outside of a list of containers, and its kind is not known");
+                    written.not_understood.push((path, says));
+                }
+                None => walk(inner, &path, depth + 1, written),
+            }
         }
         for (index, inner) in node.items().iter().enumerate() {
             walk(inner, &path.item(index, inner.get("name").and_then(Node::text).cloned()), depth + 1, written);

@@ -10,8 +10,10 @@ use serde_saphyr::Spanned;
 use std::{collections::BTreeMap, fmt};
 
 /// Keys whose values are never decoded: what they hold is nobody's business.
-const SKIPPED: &[&str] =
-    &["env", "envFrom", "args", "command", "volumes", "data", "stringData", "binaryData", "runtimeEnvYAML", "managedFields"];
+const SKIPPED: &[&str] = &["envFrom", "args", "command", "volumes", "data", "stringData", "binaryData", "runtimeEnvYAML", "managedFields"];
+
+/// Skipped unless it is one word: containers have a list of that name with values, and objects a label.
+const SKIPPED_LIST: &str = "env";
 
 /// How deep a document may be. A JSONSchema in a custom resource's definition is some 30 deep.
 pub(super) const DEPTH_MAX: usize = 100;
@@ -196,12 +198,58 @@ impl<'de> Visitor<'de> for Build {
             let key = key.scalar().ok_or_else(|| de::Error::custom("a key is no text"))?;
             if SKIPPED.contains(&&*key) {
                 map.next_value::<IgnoredAny>()?;
+            } else if &*key == SKIPPED_LIST {
+                if let OneWord(Some(tree)) = map.next_value()? {
+                    entries.push((key, Node { line, tree }));
+                }
             } else {
                 let node = map.next_value::<Node>()?;
                 entries.push((key, Node { line, ..node }));
             }
         }
         Ok(Tree::Map(entries))
+    }
+}
+
+/// A text; none: it is something else, and was not decoded.
+struct OneWord(Option<Tree>);
+
+impl<'de> Deserialize<'de> for OneWord {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Word;
+        impl<'de> Visitor<'de> for Word {
+            type Value = OneWord;
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("anything")
+            }
+            fn visit_str<E>(self, value: &str) -> Result<OneWord, E> {
+                Ok(OneWord(Some(Tree::Text(value.into()))))
+            }
+            fn visit_bool<E>(self, _: bool) -> Result<OneWord, E> {
+                Ok(OneWord(None))
+            }
+            fn visit_i64<E>(self, _: i64) -> Result<OneWord, E> {
+                Ok(OneWord(None))
+            }
+            fn visit_u64<E>(self, _: u64) -> Result<OneWord, E> {
+                Ok(OneWord(None))
+            }
+            fn visit_f64<E>(self, _: f64) -> Result<OneWord, E> {
+                Ok(OneWord(None))
+            }
+            fn visit_unit<E>(self) -> Result<OneWord, E> {
+                Ok(OneWord(None))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<OneWord, A::Error> {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(OneWord(None))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<OneWord, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(OneWord(None))
+            }
+        }
+        from.deserialize_any(Word)
     }
 }
 
@@ -236,7 +284,8 @@ fn part(raw: &RawValue, line: &dyn Fn(&str) -> u32, depth: usize) -> Result<Node
                 if seen.insert(key.clone(), ()).is_some() {
                     return Err(de::Error::custom(format!("the key {key} is there twice (line {})", line(raw.get()))));
                 }
-                if !SKIPPED.contains(&&*key) {
+                let is_word = raw.get().starts_with('"');
+                if !SKIPPED.contains(&&*key) && (&*key != SKIPPED_LIST || is_word) {
                     entries.push((key, part(raw, line, depth + 1)?));
                 }
             }

@@ -76,6 +76,16 @@ fn json_has_lines_too() {
 fn what_is_secret_is_never_decoded() {
     let (document, written) = one(DEPLOYMENT);
     assert!(!format!("{document:?}{written:?}").contains("hunter2"));
+    let json = serde_json::json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "a", "labels": { "env": "test" } },
+        "spec": { "containers": [{ "name": "a", "env": [{ "name": "TOKEN", "value": "hunter2" }] }] } });
+    for text in [
+        json.to_string(),
+        "{apiVersion: v1, kind: Pod, metadata: {name: a, labels: {env: test}}, spec: {containers: [{env: [hunter2]}]}}".to_owned(),
+    ] {
+        let (document, written) = one(&text);
+        assert!(!format!("{document:?}").contains("hunter2"));
+        assert_eq!(written.labels.get("env").map(|name| &**name), Some("test"), "a label of that name is no secret");
+    }
     let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {password: hunter2}\n";
     assert!(!format!("{:?}", read(secret)).contains("hunter2"));
 }
@@ -137,6 +147,12 @@ fn pods_are_found_and_counted_in_every_kind() {
             "predictor: {maxReplicas: 3, model: {resources: {limits: {nvidia.com/gpu: 2}}}}".to_owned(),
             vec![Some(3)],
         ),
+        (
+            "argoproj.io/v1alpha1",
+            "Workflow",
+            "templates: [{name: a, container: {image: a, resources: {limits: {nvidia.com/gpu: 2}}}}]".to_owned(),
+            vec![None],
+        ),
         ("example.com/v1", "Unheard", format!("deep: [{{name: x, {template}}}]"), vec![None]),
     ];
     for (api_version, kind, spec, pods) in cases {
@@ -149,8 +165,11 @@ fn pods_are_found_and_counted_in_every_kind() {
 
 #[test]
 fn a_kind_that_hides_its_gpus_is_said_not_to_be_understood() {
-    let (_, written) = one("apiVersion: example.com/v1\nkind: Fit\nmetadata: {name: x}\nspec: {worker: {limits: {nvidia.com/gpu: 1}}}\n");
+    let (_, written) =
+        one("apiVersion: example.com/v1\nkind: Fit\nmetadata: {name: x}\nspec: {worker: {resources: {limits: {nvidia.com/gpu: 1}}}}\n");
     assert_eq!(written.not_understood.len(), 1);
+    let (_, pool) = one("apiVersion: karpenter.sh/v1\nkind: NodePool\nmetadata: {name: x}\nspec: {limits: {nvidia.com/gpu: 8}}\n");
+    assert_eq!(pool.not_understood, [], "limits of nodes ask for nothing");
 }
 
 #[test]

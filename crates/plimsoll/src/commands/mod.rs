@@ -1,17 +1,18 @@
 //! One file a command.
 
 mod audit;
+pub mod check;
 pub mod repack;
 pub mod simulate;
 mod snapshot;
 
 use crate::{
-    cli::{Cli, Command, Document, no_sign},
+    cli::{Cli, Command, Document, nothing_named},
     exit::Exit,
     printer::Printer,
 };
 use clap::CommandFactory as _;
-use plimsoll_decide::audit::signs;
+use plimsoll_decide::{audit::signs, guard::rules};
 use plimsoll_report::explain;
 
 /// Runs the command.
@@ -21,15 +22,18 @@ pub fn run(cli: &Cli, printer: &Printer) -> anyhow::Result<Exit> {
         Command::Snapshot(args) => snapshot::run(args, printer)?,
         Command::Repack(args) => repack::run(args, printer)?,
         Command::Simulate(args) => simulate::run(args, printer)?,
+        Command::Check(args) => return check::run(args, printer),
         Command::Explain { name: None } => printer.result(&explain::list()),
         Command::Explain { name: Some(name) } => {
-            let sign = signs::named(name).ok_or_else(|| anyhow::anyhow!(no_sign(name)))?;
-            printer.result(&explain::explain(sign));
+            let sign = signs::named(name).map(explain::explain);
+            let told = sign.or_else(|| rules::named(name).map(explain::explain_rule));
+            printer.result(&told.ok_or_else(|| anyhow::anyhow!(nothing_named(name)))?);
         }
         Command::Schema { document } => {
             let schema = match document {
                 Document::Audit => plimsoll_report::json::schema(),
                 Document::Repack => plimsoll_report::repack::schema(),
+                Document::Check => plimsoll_report::check::schema(),
                 Document::Rehearsal => plimsoll_report::rehearsal::schema(),
             };
             printer.result(&serde_json::to_string_pretty(&schema)?);

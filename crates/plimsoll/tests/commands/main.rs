@@ -3,6 +3,7 @@
 //! After a change that is meant: `INSTA_UPDATE=always cargo test -p plimsoll --test commands`, then read the difference.
 #![allow(clippy::unwrap_used)]
 
+mod check;
 mod documents;
 mod properties;
 mod repack;
@@ -15,7 +16,9 @@ use script::Script;
 #[test]
 fn help() {
     let mut script = Script::new();
-    for line in ["", "--help", "audit --help", "snapshot --help", "repack --help", "explain --help", "schema --help", "--version"] {
+    for line in
+        ["", "--help", "audit --help", "snapshot --help", "repack --help", "check --help", "explain --help", "schema --help", "--version"]
+    {
         script.run(line);
     }
     insta::assert_snapshot!(script.told());

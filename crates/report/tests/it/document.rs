@@ -10,7 +10,11 @@ fn schema_file(name: &str) -> PathBuf {
 /// To renew it: `PLIMSOLL_UPDATE=1 cargo test -p plimsoll-report`.
 #[test]
 fn the_published_schemas_are_not_stale() {
-    for (name, schema) in [("audit.json", json::schema()), ("repack.json", plimsoll_report::repack::schema())] {
+    for (name, schema) in [
+        ("audit.json", json::schema()),
+        ("repack.json", plimsoll_report::repack::schema()),
+        ("check.json", plimsoll_report::check::schema()),
+    ] {
         let now = serde_json::to_string_pretty(&schema).unwrap() + "\n";
         if std::env::var_os("PLIMSOLL_UPDATE").is_some() {
             std::fs::create_dir_all(schema_file(name).parent().unwrap()).unwrap();

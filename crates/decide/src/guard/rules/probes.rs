@@ -54,19 +54,19 @@ fn judge_server(container: &Container, least: u64, is_said: bool, found: &mut Fo
     let path = &container.path;
     if container.readiness.is_none() {
         let fix = mend::at(&path.key("readinessProbe"), probe(container, 3), "Give it one on its own health path.");
-        found.breach(path.clone(), format!("the server {name} has no readiness probe"), fix);
+        found.breach(path.clone(), format!("the container {name} has no readiness probe"), fix);
     }
     let startup = || probe(container, (least.max(600) / 10).max(1));
     let give = "Give it one whose budget is longer than its slowest load.";
     match (container.startup.map(Probe::budget_s), container.liveness) {
         (None, Some(liveness)) => {
             let says =
-                format!("the server {name} has no startup probe: its liveness probe ends a load of more than {} s", liveness.budget_s());
+                format!("the container {name} has no startup probe: its liveness probe ends a load of more than {} s", liveness.budget_s());
             found.breach(path.clone(), says, mend::at(&path.key("startupProbe"), startup(), give));
         }
         (None, None) => found.breach(
             path.clone(),
-            format!("the server {name} has no startup probe"),
+            format!("the container {name} has no startup probe"),
             mend::at(&path.key("startupProbe"), startup(), give),
         ),
         (Some(budget), _) if budget < least => {
@@ -74,7 +74,7 @@ fn judge_server(container: &Container, least: u64, is_said: bool, found: &mut Fo
             let period = container.startup.map_or(10, |probe| probe.period_s);
             let lines = json!({ "failureThreshold": least.div_ceil(period.max(1)) });
             let fix = mend::at(&path.key("startupProbe"), lines, "Raise failureThreshold.");
-            found.breach(path.key("startupProbe"), format!("the startup budget of the server {name} is {budget} s, and {whose}"), fix);
+            found.breach(path.key("startupProbe"), format!("the startup budget of the container {name} is {budget} s, and {whose}"), fix);
         }
         (Some(_), _) => {}
     }

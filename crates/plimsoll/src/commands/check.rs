@@ -1,0 +1,272 @@
+//! `plimsoll check`: manifests in, what the rules say of them out.
+
+use crate::{exit::Exit, manifests, printer::Printer, source};
+use anyhow::{Context as _, bail};
+use clap::{Args, ValueEnum};
+use plimsoll_api::{Mode, Resource};
+use plimsoll_decide::guard::{self, Judgement, Policy, Siblings, State, Subject};
+use plimsoll_fleet::{Name, Timestamp, written::Written};
+use plimsoll_observe::manifest::Document;
+use plimsoll_report::check::{self as report, At, Checked};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+pub const AFTER: &str = "\
+Reads YAML and JSON, of one document or many, lists, and folders with all below them; - is the standard input. No cluster is
+asked. Without --guardrail every rule warns, with its defaults (plimsoll explain lists the rules, plimsoll explain NAME tells all
+about one). A file for --guardrail holds objects of the kinds Guardrail, Team and Pool (deploy/crds).
+
+Exit codes: 0 no rule at enforce is broken; 1 one is; 2 something could not be judged: bad YAML, a GPU in a kind that is not known.
+
+Examples:
+  plimsoll check deploy/
+  helm template my-release ./chart | plimsoll check -
+  plimsoll check --guardrail guardrails.yaml --format github deploy/
+  plimsoll check --write-baseline known.json deploy/
+  plimsoll check --baseline known.json deploy/";
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Files and folders; - is the standard input
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+
+    /// Objects of the kinds Guardrail, Team and Pool to judge by; may be repeated
+    #[arg(long, value_name = "FILE", help_heading = "Judgement")]
+    guardrail: Vec<PathBuf>,
+
+    /// The namespace of objects that name none
+    #[arg(long, short, value_name = "NAME", help_heading = "Judgement")]
+    namespace: Option<String>,
+
+    /// Judge as at this moment (RFC 3339): exemptions end and peak hours are by it; without it, exemptions are those of now
+    #[arg(long, value_name = "TIME", value_parser = parse_moment, help_heading = "Judgement")]
+    at: Option<Timestamp>,
+
+    /// Say nothing of what this file knows already
+    #[arg(long, value_name = "FILE", help_heading = "Judgement")]
+    baseline: Option<PathBuf>,
+
+    /// Write what is found to a file for --baseline, and end with 0
+    #[arg(long, value_name = "FILE", help_heading = "Judgement", conflicts_with = "baseline")]
+    write_baseline: Option<PathBuf>,
+
+    /// The report's form
+    #[arg(long, value_enum, default_value_t = Format::Table, help_heading = "Report")]
+    format: Format,
+
+    /// Write the report to a file
+    #[arg(long, short, value_name = "FILE", help_heading = "Report")]
+    output: Option<PathBuf>,
+}
+
+/// Forms of the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For a terminal
+    Table,
+    /// For programs; see `plimsoll schema check`
+    Json,
+    /// For code scanning
+    Sarif,
+    /// For test reports
+    Junit,
+    /// Annotations of a pull request on GitHub
+    Github,
+}
+
+/// Runs it.
+pub fn run(args: &CheckArgs, printer: &Printer) -> anyhow::Result<Exit> {
+    let policy = policy(&args.guardrail)?;
+    let known = args.baseline.as_deref().map(read_baseline).transpose()?;
+    let files = manifests::read(&args.paths)?;
+    let mut checked = judge(args, &policy, &files);
+    for at in &checked.errors {
+        printer.warn(&format!("{}:{}: {}", at.file, at.line, at.what));
+    }
+    if let Some(path) = &args.write_baseline {
+        printer.file(path, &baseline(&checked)?)?;
+        return Ok(if checked.errors.is_empty() { Exit::Done } else { Exit::Failed });
+    }
+    if let Some(known) = known {
+        let before = checked.breaches.len();
+        checked.breaches.retain(|at| !known.contains(&at.what.fingerprint()));
+        checked.known = (before - checked.breaches.len()) as u64;
+    }
+    let text = match args.format {
+        Format::Table => report::table(&checked, printer.width(), args.output.is_none() && printer.colour()),
+        Format::Json => report::json(&checked),
+        Format::Sarif => report::sarif(&checked),
+        Format::Junit => report::junit(&checked),
+        Format::Github => report::github(&checked),
+    };
+    match &args.output {
+        Some(path) => printer.file(path, &text)?,
+        None if text.is_empty() => {}
+        None => printer.result(&text),
+    }
+    Ok(if !checked.errors.is_empty() {
+        Exit::Failed
+    } else if checked.breaches.iter().any(|at| at.what.mode == Mode::Enforce) {
+        Exit::Found
+    } else {
+        Exit::Done
+    })
+}
+
+/// From files of guardrails, teams and pools; other kinds do not belong there.
+fn policy(paths: &[PathBuf]) -> anyhow::Result<Policy> {
+    let mut resources = Vec::new();
+    for path in paths {
+        let place = path.display();
+        let files = manifests::read(std::slice::from_ref(path))?;
+        if let Some(error) = files.iter().flat_map(|file| file.errors.iter()).next() {
+            bail!("{place}:{}: {error}", error.line());
+        }
+        for document in files.iter().flat_map(|file| &file.documents) {
+            let line = document.node.line;
+            match plimsoll_api::read(&document.node.json()).with_context(|| format!("{place}:{line} cannot be judged by"))? {
+                Some(resource) => resources.push(resource),
+                None => bail!(
+                    "{place}:{line}: only objects of the kinds Guardrail, Team and Pool (apiVersion plimsoll.dev/v1alpha1) belong here"
+                ),
+            }
+        }
+        if resources.is_empty() {
+            bail!("{place} has no Guardrail, Team or Pool in it");
+        }
+    }
+    Ok(Policy::new(resources)?)
+}
+
+/// An object with its place.
+struct Placed<'a> {
+    file: &'a str,
+    document: &'a Document,
+    written: Written,
+}
+
+fn judge(args: &CheckArgs, policy: &Policy, files: &[manifests::File]) -> Checked {
+    let mut checked = Checked::default();
+    let mut siblings = Siblings::new(true);
+    let mut objects = Vec::new();
+    for file in files {
+        let at = |line: u32, what: String| At { file: file.name.clone(), line, what };
+        checked.errors.extend(file.errors.iter().map(|error| at(error.line(), error.to_string())));
+        for document in &file.documents {
+            checked.objects += 1;
+            if let Err(error) = own(document) {
+                checked.errors.push(at(document.node.line, error));
+            }
+            let Some(mut written) = document.written() else { continue };
+            if let (Some(namespace), true) = (&args.namespace, written.namespace.is_empty() && &*written.kind != "Namespace") {
+                written.namespace = Name::from(namespace.as_str());
+            }
+            siblings.add(&written);
+            objects.push(Placed { file: &file.name, document, written });
+        }
+    }
+    let state = State { at: args.at, ..State::default() };
+    let today = args.at.unwrap_or_else(now);
+    for placed in &objects {
+        let judgement = guard::judge(policy, &placed.written, &siblings, &state, today);
+        take(&mut checked, placed, judgement);
+    }
+    checked.breaches.sort_by(|a, b| (&a.file, a.line, a.what.rule, &a.what.path).cmp(&(&b.file, b.line, b.what.rule, &b.what.path)));
+    checked
+}
+
+fn take(checked: &mut Checked, placed: &Placed<'_>, judgement: Judgement) {
+    fn at<T>(placed: &Placed<'_>, path: &plimsoll_fleet::written::Path, what: T) -> At<T> {
+        At { file: placed.file.to_owned(), line: placed.document.line(path), what }
+    }
+    if judgement.wants_gpus {
+        let subject = Subject::of(&placed.written);
+        checked.subjects.push(at(placed, &plimsoll_fleet::written::Path::default(), subject));
+    }
+    checked.breaches.extend(judgement.breaches.into_iter().map(|breach| {
+        let path = breach.path.clone();
+        at(placed, &path, breach)
+    }));
+    checked.exempt.extend(judgement.exempt.into_iter().map(|exempt| {
+        let path = exempt.breach.path.clone();
+        at(placed, &path, exempt)
+    }));
+    for unjudged in judgement.unjudged {
+        let says = |rule: &str| format!("{rule}{}: {}", unjudged.subject, unjudged.says);
+        match unjudged.rule {
+            Some(rule) => checked.unjudged.push(at(placed, &unjudged.path, says(&format!("{rule} of ")))),
+            None => checked.errors.push(at(placed, &unjudged.path, says(""))),
+        }
+    }
+}
+
+/// Objects of ours among the manifests must be right, too; they are not judged by.
+fn own(document: &Document) -> Result<(), String> {
+    let is_ours = document.what().is_some_and(|(api_version, _)| api_version.starts_with("plimsoll.dev/"));
+    if !is_ours {
+        return Ok(());
+    }
+    let resource = plimsoll_api::read(&document.node.json()).map_err(|error| error.to_string())?;
+    let guardrail = resource.filter(|resource| matches!(resource, Resource::Guardrail(_)));
+    Policy::new(guardrail.into_iter().collect()).map(drop).map_err(|error| error.to_string())
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    Timestamp(i64::try_from(since).unwrap_or(i64::MAX))
+}
+
+fn parse_moment(text: &str) -> Result<Timestamp, String> {
+    let moment: jiff::Timestamp = text.parse().map_err(|_| format!("'{text}' is not a moment such as 2027-03-31T09:00:00Z"))?;
+    Ok(Timestamp(moment.as_second()))
+}
+
+/// A file of what is known already.
+#[derive(Debug, Serialize, Deserialize)]
+struct Baseline {
+    version: u32,
+    breaches: Vec<Known>,
+}
+
+/// A breach as the file keeps it: the fingerprint counts, the rest is for people.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Known {
+    rule: String,
+    subject: String,
+    path: String,
+    fingerprint: String,
+}
+
+/// A baseline of a hundred thousand breaches has some 20 MiB.
+const LARGEST_BASELINE: u64 = 64 << 20;
+
+fn baseline(checked: &Checked) -> anyhow::Result<String> {
+    let known = checked.breaches.iter().map(|At { what, .. }| Known {
+        rule: what.rule.to_owned(),
+        subject: what.subject.to_string(),
+        path: what.path.to_string(),
+        fingerprint: what.fingerprint(),
+    });
+    let known: BTreeSet<Known> = known.collect();
+    Ok(serde_json::to_string_pretty(&Baseline { version: 1, breaches: known.into_iter().collect() })? + "\n")
+}
+
+fn read_baseline(path: &Path) -> anyhow::Result<BTreeSet<String>> {
+    let text = source::read_text(path, LARGEST_BASELINE, "a baseline")?;
+    let remedy = || format!("{} is no baseline: write one with plimsoll check --write-baseline FILE", path.display());
+    let baseline: Baseline = serde_json::from_str(&text).with_context(remedy)?;
+    if baseline.version != 1 {
+        bail!(
+            "{} is a baseline of version {}, and this program knows 1: write it anew with --write-baseline",
+            path.display(),
+            baseline.version
+        );
+    }
+    Ok(baseline.breaches.into_iter().map(|known| known.fingerprint).collect())
+}
