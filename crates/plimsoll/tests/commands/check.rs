@@ -91,10 +91,10 @@ fn wrong_arguments_and_files() {
             "hidden.yaml",
             "apiVersion: example.com/v1\nkind: Fit\nmetadata: {name: x}\nspec: {worker: {resources: {limits: {nvidia.com/gpu: 1}}}}\n",
         )
-        .file("rule.yaml", &GUARDRAIL.replace("image-tags", "image-tag"))
-        .file("mode.yaml", &GUARDRAIL.replace("mode: warn", "mode: deny"))
-        .file("expiry.yaml", &GUARDRAIL.replace("2027-03-31", "never"))
-        .file("parameter.yaml", &GUARDRAIL.replace("mode: warn", "parameters: {digest: 1}"))
+        .file("rule.yaml", GUARDRAIL.replace("image-tags", "image-tag"))
+        .file("mode.yaml", GUARDRAIL.replace("mode: warn", "mode: deny"))
+        .file("expiry.yaml", GUARDRAIL.replace("2027-03-31", "never"))
+        .file("parameter.yaml", GUARDRAIL.replace("mode: warn", "parameters: {digest: 1}"))
         .file("known.json", "{\"breaches\": []}");
     for line in [
         "check",
