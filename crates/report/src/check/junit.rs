@@ -16,7 +16,7 @@ pub fn junit(checked: &Checked) -> String {
         // The test is that of the object; a rule about pods without GPUs has one of its own.
         let suite = files.entry(&at.file).or_default();
         let name = at.what.subject.to_string();
-        let of_object = suite.tests.keys().filter(|(line, test)| *test == name && *line <= at.line).next_back().cloned();
+        let of_object = suite.tests.keys().rfind(|(line, test)| *test == name && *line <= at.line).cloned();
         let test = suite.tests.entry(of_object.unwrap_or((at.line, name))).or_default();
         let text = format!("{}:{} {}: {} {}", at.file, at.line, at.what.rule, at.what.message(), at.what.fix.says);
         if at.what.mode == Mode::Enforce { test.failed.push((at.what.rule, text)) } else { test.said.push(text) }

@@ -42,6 +42,9 @@ pub enum About {
     All,
 }
 
+/// Says what of a rule's parameters makes no sense, and what would.
+pub type Check = fn(&Values) -> Result<(), String>;
+
 /// A rule.
 #[derive(Debug)]
 pub struct Rule {
@@ -58,7 +61,7 @@ pub struct Rule {
     /// What a guardrail may set.
     pub parameters: &'static [Parameter],
     /// What of the parameters' values their kinds cannot say; none: nothing.
-    pub check: Option<fn(&Values) -> Result<(), String>>,
+    pub check: Option<Check>,
     /// The long form, for `plimsoll explain NAME`: what it looks at, when it is right to be exempt, how to mend it.
     pub explain: &'static str,
     /// Judges.
