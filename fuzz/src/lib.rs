@@ -105,7 +105,7 @@ fn compressed(data: &[u8]) -> Vec<u8> {
 
 /// The snapshot whose members are `text`.
 pub fn packed(text: &str) -> Vec<u8> {
-    const FILES: [&str; 12] = [
+    const FILES: [&str; 13] = [
         "cluster.json",
         "nodes.jsonl",
         "shapes.jsonl",
@@ -118,6 +118,7 @@ pub fn packed(text: &str) -> Vec<u8> {
         "devices.jsonl",
         "usage.jsonl",
         "engines.jsonl",
+        "history.jsonl",
     ];
     let text = format!("\n{text}");
     let mut members = FILES.map(|file| (file, String::new()));
