@@ -101,6 +101,8 @@ struct Peak {
     drawn: f64,
 }
 
+/// Why a job is refused that fits.
+const AFTER_A_MISFIT: &str = "it comes after a job that fits nowhere";
 /// A peak is drawn anew only if it is so much higher.
 const PEAK_STEP: f64 = 0.002;
 /// Points of the filling curve at most: one a percent.
@@ -291,6 +293,8 @@ impl<'s> Engine<'s> {
         self.asked_milli += milli;
         if let Some(why) = &self.scene.kinds[kind as usize].misfit {
             self.refuse(job, why.clone());
+        } else if self.lives[job as usize].refused {
+            self.refuse(job, AFTER_A_MISFIT.to_owned());
         } else if self.lives[job as usize].before == 0 {
             if self.lives[job as usize].seats.is_empty() {
                 self.enter(job);
@@ -305,12 +309,16 @@ impl<'s> Engine<'s> {
 
     fn refuse(&mut self, job: u32, why: String) {
         self.lives[job as usize].refused = true;
+        // One that has not come yet is counted when it comes.
+        if u64::from(job) >= self.figures.jobs {
+            return;
+        }
         self.figures.refused += 1;
         let example = || self.scene.work.jobs[job as usize].name.to_string();
         self.refused.entry(why).or_insert_with(|| (0, example())).0 += 1;
         for next in self.followers.get(&job).cloned().unwrap_or_default() {
             if !self.lives[next as usize].refused {
-                self.refuse(next, "it comes after a job that fits nowhere".to_owned());
+                self.refuse(next, AFTER_A_MISFIT.to_owned());
             }
         }
     }
@@ -540,6 +548,9 @@ impl<'s> Engine<'s> {
         for &job in &still {
             self.add_up(job);
         }
+        // Jobs that have come and whose predecessors have not ended stand in no queue, and wait all the same.
+        let come = self.lives.iter().take(self.figures.jobs as usize);
+        let held = come.filter(|life| life.before > 0 && !life.refused).count() as u64;
         self.peak.grid.nodes.sort_by(|a, b| (&a.pool, &a.name).cmp(&(&b.pool, &b.name)));
         let totals = self.course.totals();
         let part = |of: f64| (totals.gpus > 0.0).then(|| of / totals.gpus);
@@ -547,7 +558,7 @@ impl<'s> Engine<'s> {
         let began = self.scene.work.jobs.first().map_or(0, |job| job.arrives);
         let figures = Figures {
             running: still.len() as u64,
-            waiting: self.queue.jobs,
+            waiting: self.queue.jobs + held,
             gpu_hours: totals.gpus / 3_600.0,
             allocated_gpu_hours: totals.allocated / 3_600.0,
             used_gpu_hours: totals.used.map(|used| used / 3_600.0),

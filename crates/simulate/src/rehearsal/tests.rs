@@ -129,7 +129,7 @@ fn recorded_use_is_added_up_where_it_was() {
 }
 
 fn any_job() -> impl Strategy<Value = Job> {
-    let pods = prop::collection::vec((0_u32..4, 1_u32..3), 1..3);
+    let pods = prop::collection::vec((0_u32..5, 1_u32..3), 1..3);
     (0_u64..500, prop::option::weighted(0.9, 0_u64..300), pods, 0_i32..3, 0_u64..20, prop::option::of(1_u64..50), any::<bool>()).prop_map(
         |(arrives, lasts, pods, priority, starting, checkpoint, together)| Job {
             pods: Group { pods, within: together.then(|| RACK.into()), groups: Vec::new() },
@@ -148,6 +148,7 @@ proptest! {
     #[test]
     fn accounts_are_true(
         mut jobs in prop::collection::vec(any_job(), 1..60),
+        followers in prop::collection::vec((0_usize..60, 0_u32..60), 0..6),
         changes in prop::collection::vec((0_u64..600, 0_u32..6, any::<bool>()), 0..4),
         scaled in any::<bool>(),
         horizon in prop::option::of(100_u64..1_000),
@@ -156,6 +157,11 @@ proptest! {
         seed in any::<u64>(),
     ) {
         jobs.sort_by_key(|job| job.arrives);
+        for (job, before) in followers {
+            if job < jobs.len() && (before as usize) < job && !jobs[job].after.contains(&before) {
+                jobs[job].after.push(before);
+            }
+        }
         let mut changes: Vec<Change> = changes.into_iter().map(|(at, node, joins)| Change { at, node, joins }).collect();
         changes.dedup_by_key(|change| change.node);
         let pools = if scaled { vec![Pool { nodes: vec![6, 7], least: 0, delay: 10, idle: 20 }] } else { Vec::new() };
