@@ -18,6 +18,30 @@ impl Seconds {
     /// One day.
     pub const DAY: Self = Self(86_400);
 
+    /// A length as people write it: numbers, each with its unit, such as `90s` or `1h30m` (units s, m, h, d, w). None: it is no such text,
+    /// or longer than can be counted.
+    #[must_use]
+    pub fn written(text: &str) -> Option<Self> {
+        let (mut all, mut number, mut units) = (0_u64, None::<u64>, 0);
+        for c in text.chars() {
+            if let Some(digit) = c.to_digit(10) {
+                number = Some(number.unwrap_or(0).checked_mul(10)?.checked_add(digit.into())?);
+                continue;
+            }
+            let unit = match c {
+                's' => 1,
+                'm' => 60,
+                'h' => 3_600,
+                'd' => 86_400,
+                'w' => 604_800,
+                _ => return None,
+            };
+            all = all.checked_add(number.take()?.checked_mul(unit)?)?;
+            units += 1;
+        }
+        (number.is_none() && units > 0).then_some(Self(all))
+    }
+
     /// In hours.
     #[must_use]
     pub fn hours(self) -> f64 {
@@ -71,6 +95,16 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lengths_as_people_write_them() {
+        for (text, seconds) in [("90s", 90), ("1h30m", 5_400), ("4w", 2_419_200), ("0s", 0), ("1d1d", 172_800)] {
+            assert_eq!(Seconds::written(text), Some(Seconds(seconds)), "{text}");
+        }
+        for text in ["", "5", "m", "-1s", "1y", "1h5", " 1h", "1.5h", "99999999999999999999s", "18446744073709551615w", "1hé"] {
+            assert_eq!(Seconds::written(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn the_week_begins_on_monday() {

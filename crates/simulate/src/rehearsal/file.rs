@@ -4,7 +4,7 @@
 use super::work::Sort;
 use crate::table::{ReadError, cut};
 use plimsoll_decide::{pack::policy::Named, queue::Order};
-use plimsoll_fleet::{Bytes, MilliCpu, Name, Shape, pod::Ask, resource::MILLI};
+use plimsoll_fleet::{Bytes, MilliCpu, Name, Seconds, Shape, pod::Ask, resource::MILLI};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
@@ -419,26 +419,7 @@ pub fn count_of(text: &str) -> Option<(u32, String)> {
 const LONGEST: u64 = 10 * 366 * 86_400;
 
 fn seconds(text: &str) -> Option<u64> {
-    let mut all = 0_u64;
-    let mut rest = text.trim();
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let (number, unit) = (rest[..digits].parse::<u64>().ok()?, rest[digits..].chars().next()?);
-        let unit_seconds = match unit {
-            's' => 1,
-            'm' => 60,
-            'h' => 3_600,
-            'd' => 86_400,
-            'w' => 604_800,
-            _ => return None,
-        };
-        all = all.checked_add(number.checked_mul(unit_seconds)?).filter(|all| *all <= LONGEST)?;
-        rest = &rest[digits + unit.len_utf8()..];
-    }
-    Some(all)
+    Seconds::written(text.trim()).map(|length| length.0).filter(|length| *length <= LONGEST)
 }
 
 impl File {

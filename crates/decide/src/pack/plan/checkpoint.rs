@@ -47,28 +47,7 @@ fn read(value: &str) -> Saved {
     if let Ok(moment) = value.parse::<jiff::Timestamp>() {
         return Saved::At(Timestamp(moment.as_second()));
     }
-    interval(value).map_or(Saved::Somehow, Saved::Every)
-}
-
-/// `1h30m`: numbers, each with its unit.
-fn interval(text: &str) -> Option<Seconds> {
-    let (mut all, mut number) = (0_u64, None::<u64>);
-    for c in text.chars() {
-        if let Some(digit) = c.to_digit(10) {
-            number = Some(number.unwrap_or(0).checked_mul(10)?.checked_add(digit.into())?);
-            continue;
-        }
-        let unit = match c {
-            's' => 1,
-            'm' => 60,
-            'h' => 3_600,
-            'd' => 86_400,
-            'w' => 604_800,
-            _ => return None,
-        };
-        all = all.checked_add(number.take()?.checked_mul(unit)?)?;
-    }
-    (number.is_none() && all > 0).then_some(Seconds(all))
+    Seconds::written(value).filter(|every| every.0 > 0).map_or(Saved::Somehow, Saved::Every)
 }
 
 #[cfg(test)]
