@@ -47,6 +47,15 @@ impl Printer {
         drop(write!(out, "{text}{end}").and_then(|()| out.flush()));
     }
 
+    /// A result: into a file where one is named, else to standard output.
+    pub fn result_to(self, file: Option<&Path>, text: &str) -> anyhow::Result<()> {
+        match file {
+            Some(path) => self.file(path, text)?,
+            None => self.result(text),
+        }
+        Ok(())
+    }
+
     /// A word about the work.
     pub fn note(self, text: &str) {
         if !self.quiet {

@@ -48,6 +48,19 @@ impl Bars {
     }
 }
 
+/// A bar of its own for work that is counted; drawn where `printer` may.
+pub fn counted(printer: Printer, template: &str) -> ProgressBar {
+    let bar = if printer.draws() { ProgressBar::new(0) } else { ProgressBar::hidden() };
+    bar.set_style(style(template));
+    bar
+}
+
+/// Shows how many of how many are done. Work that goes on on several threads may tell late.
+pub fn show(bar: &ProgressBar, done: u64, all: u64) {
+    bar.set_length(all);
+    bar.set_position(done);
+}
+
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
 }

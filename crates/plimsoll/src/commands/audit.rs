@@ -37,10 +37,7 @@ pub fn run(args: &AuditArgs, printer: &Printer) -> anyhow::Result<Exit> {
     let audit = ManuallyDrop::new(audit::audit(&fleet, &prices, &settings));
     let comparison = before.map(|before| baseline::compare(&audit, &before));
     let report = report(args, &audit, comparison.as_ref(), *printer);
-    match &args.output {
-        Some(path) => printer.file(path, &report)?,
-        None => printer.result(&report),
-    }
+    printer.result_to(args.output.as_deref(), &report)?;
     let found = args.fail_on.iter().any(|what| is_found(what, &audit, comparison.as_ref()));
     Ok(if found { Exit::Found } else { Exit::Done })
 }

@@ -105,10 +105,9 @@ pub fn run(args: &CheckArgs, printer: &Printer) -> anyhow::Result<Exit> {
         Format::Junit => report::junit(&checked),
         Format::Github => report::github(&checked),
     };
-    match &args.output {
-        Some(path) => printer.file(path, &text)?,
-        None if text.is_empty() => {}
-        None => printer.result(&text),
+    // Annotations of a clean input are no line at all.
+    if args.output.is_some() || !text.is_empty() {
+        printer.result_to(args.output.as_deref(), &text)?;
     }
     Ok(if !checked.errors.is_empty() {
         Exit::Failed

@@ -131,13 +131,7 @@ pub fn run(args: &RepackArgs, printer: &Printer) -> anyhow::Result<()> {
             Format::Csv => report::csv(&sheet),
             Format::Markdown => report::markdown(&sheet),
         };
-        match &args.output {
-            Some(path) => printer.file(path, &text),
-            None => {
-                printer.result(&text);
-                Ok(())
-            }
-        }
+        printer.result_to(args.output.as_deref(), &text)
     };
     match wanted {
         Some(wanted) => {

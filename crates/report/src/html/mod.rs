@@ -20,7 +20,8 @@ mod tabs;
 mod time;
 
 use crate::words;
-use maud::{DOCTYPE, PreEscaped, html};
+use maud::{PreEscaped, html};
+use parts::document;
 use plimsoll_decide::audit::{Audit, baseline::Comparison};
 
 /// The style of every page.
@@ -33,40 +34,27 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 
 #[must_use]
 pub fn page(audit: &Audit, comparison: Option<&Comparison>) -> String {
     let title = format!("Where the GPU money goes: {}", summary::cluster(audit));
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="generator" content="Plimsoll";
-                title { (title) }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                main {
-                    (summary::header(audit))
-                    (summary::money(audit, comparison))
-                    (summary::next_steps(audit))
-                    (findings::section(audit, comparison))
-                    (bars::teams(audit))
-                    (grid::section(audit))
-                    (time::over_time(audit))
-                    (time::by_hour_of_week(audit))
-                    (bars::unmet(audit))
-                    (scatter::section(audit))
-                    (tabs::section(audit))
-                    (summary::blind_spots(audit))
-                    footer {
-                        "Made by Plimsoll from what was seen at " (words::moment(audit.at)) ". Money is for an average month of 730 hours, at the "
-                        "prices known. What is unknown is said to be unknown and is in no sum. "
-                        code { "plimsoll audit --format json" } " has every figure with its query, window and samples."
-                    }
-                }
-                script { (PreEscaped(include_str!("script.js"))) }
+    let body = html! {
+        main {
+            (summary::header(audit))
+            (summary::money(audit, comparison))
+            (summary::next_steps(audit))
+            (findings::section(audit, comparison))
+            (bars::teams(audit))
+            (grid::section(audit))
+            (time::over_time(audit))
+            (time::by_hour_of_week(audit))
+            (bars::unmet(audit))
+            (scatter::section(audit))
+            (tabs::section(audit))
+            (summary::blind_spots(audit))
+            footer {
+                "Made by Plimsoll from what was seen at " (words::moment(audit.at)) ". Money is for an average month of 730 hours, at the "
+                "prices known. What is unknown is said to be unknown and is in no sum. "
+                code { "plimsoll audit --format json" } " has every figure with its query, window and samples."
             }
         }
+        script { (PreEscaped(include_str!("script.js"))) }
     };
-    page.into_string()
+    document(&title, POLICY, &[STYLE], &body)
 }

@@ -1,7 +1,7 @@
 //! What the parts of the page share: widths for the browser, code to copy, tables that stand beside pictures.
 
 use crate::{chart::px, words};
-use maud::{Markup, html};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// A width in per cent of `whole`, for layout only.
 pub(super) fn width(part: f64, whole: f64) -> String {
@@ -34,4 +34,23 @@ pub(crate) fn figures(title: &str, header: &[&str], texts: usize, rows: &[Vec<St
             }
         }
     }
+}
+
+/// A page that fetches nothing: title, what `policy` lets it do, its styles, its body.
+pub(crate) fn document(title: &str, policy: &str, styles: &[&str], body: &Markup) -> String {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(policy);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="generator" content="Plimsoll";
+                title { (title) }
+                style { @for style in styles { (PreEscaped(style)) } }
+            }
+            body { (body) }
+        }
+    };
+    page.into_string()
 }

@@ -10,10 +10,13 @@ use super::{
     terminal::{alike, notes, single_lines, whose},
 };
 use crate::{
-    html::{STYLE as PAGE, parts::figures},
+    html::{
+        STYLE as PAGE,
+        parts::{document, figures},
+    },
     words::{self, clean},
 };
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 use plimsoll_simulate::rehearsal::{Rehearsal, Run, Spread};
 
 /// Nothing may be fetched, nothing may run.
@@ -54,43 +57,30 @@ pub fn html(rehearsal: &Rehearsal) -> String {
     let names = Names::of(rehearsal);
     let comparison = Comparison::of(rehearsal, &names);
     let title = format!("Rehearsal: {}", name(rehearsal));
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="generator" content="Plimsoll";
-                title { (title) }
-                style { (PreEscaped(PAGE)) (PreEscaped(STYLE)) (PreEscaped(OWN)) }
+    let body = html! {
+        main {
+            header {
+                h1 { (title) }
+                div.quiet { (subject(rehearsal)) }
+                (lead(rehearsal, &comparison, &names))
             }
-            body {
-                main {
-                    header {
-                        h1 { (title) }
-                        div.quiet { (subject(rehearsal)) }
-                        (lead(rehearsal, &comparison, &names))
-                    }
-                    (texts("What is different from the fleet as it was seen", &rehearsal.changes))
-                    @match rehearsal.runs.as_slice() {
-                        [] => section { p { "No run was made." } },
-                        [run] => (single(run)),
-                        _ => (compare(rehearsal, &comparison, &names)),
-                    }
-                    @for picture in svg::pictures(rehearsal, &names) { (drawn(&picture)) }
-                    (waits(rehearsal, &names))
-                    (refusals(rehearsal, &names))
-                    (texts("What was assumed", &rehearsal.assumed))
-                    footer {
-                        "Made by Plimsoll. A rehearsal is a simulation: it is as good as its record of the work and what it assumes. What is unknown is "
-                        "said to be unknown and is no zero. " code { "plimsoll simulate --format json" } " has every figure."
-                    }
-                }
+            (texts("What is different from the fleet as it was seen", &rehearsal.changes))
+            @match rehearsal.runs.as_slice() {
+                [] => section { p { "No run was made." } },
+                [run] => (single(run)),
+                _ => (compare(rehearsal, &comparison, &names)),
+            }
+            @for picture in svg::pictures(rehearsal, &names) { (drawn(&picture)) }
+            (waits(rehearsal, &names))
+            (refusals(rehearsal, &names))
+            (texts("What was assumed", &rehearsal.assumed))
+            footer {
+                "Made by Plimsoll. A rehearsal is a simulation: it is as good as its record of the work and what it assumes. What is unknown is "
+                "said to be unknown and is no zero. " code { "plimsoll simulate --format json" } " has every figure."
             }
         }
     };
-    page.into_string()
+    document(&title, POLICY, &[PAGE, STYLE, OWN], &body)
 }
 
 /// Which run alone is best at what, in a sentence for each of the main figures.

@@ -2,10 +2,9 @@
 
 pub mod openb;
 
-use crate::{cli::parse_time, printer::Printer, source};
+use crate::{cli::parse_time, printer::Printer, progress, source};
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
 use plimsoll_decide::{pack::policy, queue::Order};
 use plimsoll_fleet::Seconds;
 use plimsoll_observe::{example, snapshot};
@@ -14,7 +13,7 @@ use plimsoll_simulate::rehearsal::{
     Rehearsal, Ways,
     file::{COUNT_EXPECTED, File, FleetSource, Place, WorkSource, count_of, unwritten},
     rehearse, rehearse_all,
-    stage::{Named, Stage, stage},
+    stage::{Inputs, Stage, stage},
 };
 use std::{
     fs,
@@ -145,15 +144,8 @@ pub fn run(args: &SimulateArgs, printer: &Printer) -> anyhow::Result<()> {
         seeds: or(file.seeds.clone(), &[1]),
     };
     let name = file.name.clone().unwrap_or_else(|| file_name.clone());
-    let bar = if printer.draws() { ProgressBar::new(0) } else { ProgressBar::hidden() };
-    bar.set_style(
-        ProgressStyle::with_template("rehearsing {bar:24} {human_pos} of {human_len} jobs")
-            .unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
-    let done = |done, all| {
-        bar.set_length(all);
-        bar.set_position(done);
-    };
+    let bar = progress::counted(*printer, "rehearsing {bar:24} {human_pos} of {human_len} jobs");
+    let done = |done, all| progress::show(&bar, done, all);
     // A trace's or a history's misfits are its own; whoever writes jobs by hand wants to know.
     let strict = !(file.skip_misfits || file.work.history || file.work.openb.is_some());
     let result = if strict {
@@ -210,8 +202,8 @@ fn with_flags(file: &mut File, args: &SimulateArgs) {
 }
 
 /// Reads what the file names. Paths in it begin where it lies.
-fn read_named(file: &File, base: &Path, printer: &Printer) -> anyhow::Result<Named> {
-    let mut named = Named::default();
+fn read_named(file: &File, base: &Path, printer: &Printer) -> anyhow::Result<Inputs> {
+    let mut named = Inputs::default();
     if file.fleet.example {
         named.fleet = Some(example::fleet(example::SEED));
     } else if let Some(path) = &file.fleet.snapshot {
@@ -251,13 +243,7 @@ fn print(result: &Rehearsal, args: &SimulateArgs, printer: &Printer) -> anyhow::
             return Ok(());
         }
     };
-    match &args.output {
-        Some(path) => printer.file(path, &text),
-        None => {
-            printer.result(&text);
-            Ok(())
-        }
-    }
+    printer.result_to(args.output.as_deref(), &text)
 }
 
 fn parse_nodes(text: &str) -> Result<String, String> {

@@ -1,9 +1,8 @@
 //! `plimsoll simulate openb`: the placement experiment of USENIX ATC'23.
 
-use crate::printer::Printer;
+use crate::{printer::Printer, progress};
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
 use plimsoll_decide::pack::policy::Named;
 use plimsoll_simulate::ReadError;
 use plimsoll_simulate::openb::{Cluster, Experiment, LAST, Order, Workload, parse_orders, sweep, to_csv, to_table};
@@ -63,11 +62,9 @@ pub fn run(args: &OpenbArgs, printer: &Printer) -> anyhow::Result<()> {
     let cluster = cluster(&args.dir)?;
     let experiments =
         args.workload.iter().map(|name| experiment(&args.dir, &args.seed, &cluster, name)).collect::<anyhow::Result<Vec<_>>>()?;
-    let bar = if printer.draws() { ProgressBar::new(0) } else { ProgressBar::hidden() };
-    bar.set_style(ProgressStyle::with_template("replaying {bar:24} {pos}/{len}").unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let bar = progress::counted(*printer, "replaying {bar:24} {pos}/{len}");
     let outcomes = sweep(&cluster, &experiments, &args.policy, &args.at, &|done, all| {
-        bar.set_length(all as u64);
-        bar.set_position(done as u64);
+        progress::show(&bar, done as u64, all as u64);
     });
     bar.finish_and_clear();
     printer.result(&match args.format {
