@@ -7,7 +7,7 @@ use plimsoll_simulate::rehearsal::{
     Rehearsal, Ways,
     file::{File, Place},
     rehearse_all,
-    stage::{Named, stage},
+    stage::{Inputs, stage},
     work::philly,
 };
 use proptest::prelude::*;
@@ -15,7 +15,7 @@ use proptest::prelude::*;
 fn run(text: &str) -> Result<Rehearsal, String> {
     let file = File::parse(text, "r.yaml").map_err(|why| why.to_string())?;
     let place = Place("r.yaml");
-    let set = stage(&file, place, &Named::default(), &PriceBook::list()).map_err(|why| why.to_string())?;
+    let set = stage(&file, place, &Inputs::default(), &PriceBook::list()).map_err(|why| why.to_string())?;
     let ways = Ways {
         policies: place.named(&file.policies).map_err(|why| why.to_string())?,
         orders: place.named(&file.orders).map_err(|why| why.to_string())?,

@@ -78,6 +78,8 @@ pub(super) struct Scene {
     pub closed: Vec<u32>,
     pub changes: Vec<Change>,
     pub pools: Vec<Pool>,
+    /// By node of a pool, the pool.
+    pub pool_of: HashMap<u32, u32>,
     pub rates: Option<Vec<f64>>,
     pub horizon: Option<u64>,
     pub allocation_bound: Option<f64>,
@@ -142,8 +144,9 @@ impl Scene {
         let fixed = ground.changes.is_empty() && ground.pools.is_empty();
         let allocation_bound = if fixed { allocation_bound(&site, &expected, all) } else { None };
         let makespan_bound = if fixed && ground.horizon.is_none() { makespan_bound(&work, &kinds, &kind_of, all) } else { None };
+        let pool_of = (0..).zip(&ground.pools).flat_map(|(pool, of)| of.nodes.iter().map(move |node| (*node, pool))).collect();
         let Ground { nodes, closed, changes, pools, rates, horizon, parting: _ } = ground;
-        Self { site, nodes, gpus, kinds, kind_of, closed, changes, pools, rates, horizon, allocation_bound, makespan_bound, work }
+        Self { site, nodes, gpus, kinds, kind_of, closed, changes, pools, pool_of, rates, horizon, allocation_bound, makespan_bound, work }
     }
 }
 

@@ -24,7 +24,7 @@ use std::collections::HashMap;
 
 /// What a file names, read.
 #[derive(Debug, Default)]
-pub struct Named {
+pub struct Inputs {
     /// The fleet: a snapshot, or the example.
     pub fleet: Option<Fleet>,
     /// The nodes of openb.
@@ -53,7 +53,7 @@ const GPUS_MAX: u32 = plimsoll_decide::pack::policy::DEVICES_MAX as u32;
 ///
 /// # Errors
 /// What the file asks for and cannot be had, with its line.
-pub fn stage(file: &File, place: Place<'_>, named: &Named, prices: &PriceBook) -> Result<Stage, ReadError> {
+pub fn stage(file: &File, place: Place<'_>, named: &Inputs, prices: &PriceBook) -> Result<Stage, ReadError> {
     let mut changes = Vec::new();
     let mut nodes = nodes(file, place, named)?;
     for pool in &file.remove_pools {
@@ -136,7 +136,7 @@ pub fn stage(file: &File, place: Place<'_>, named: &Named, prices: &PriceBook) -
     Ok(Stage { ground, work, changes })
 }
 
-fn nodes(file: &File, place: Place<'_>, named: &Named) -> Result<Vec<Node>, ReadError> {
+fn nodes(file: &File, place: Place<'_>, named: &Inputs) -> Result<Vec<Node>, ReadError> {
     if let Some(fleet) = &named.fleet {
         return Ok(gpu_nodes(fleet));
     }
@@ -203,7 +203,7 @@ fn plain(name: String, gpus: u32, entry: &super::file::NodeEntry) -> Node {
 fn work(
     source: &WorkSource,
     place: Place<'_>,
-    named: &Named,
+    named: &Inputs,
     nodes: &[Node],
     laid: &[Node],
     horizon: Option<u64>,

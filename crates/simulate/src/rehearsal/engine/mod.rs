@@ -2,10 +2,16 @@
 //!
 //! Deterministic: events of one moment are handled in the order ends, nodes, arrivals, each in the order of their places; what is left to
 //! chance comes from the seed and the place of the job. Nothing in here chooses a node or a turn: [`plimsoll_decide`] does.
+//!
+//! - `pools`: nodes that an autoscaler asks for and gives back.
+//! - `told`: what a run tells of itself.
+
+mod pools;
+mod told;
 
 use super::{
     course::{Course, Now},
-    outcome::{Figures, Filling, Grid, GridNode, Refusal, Run},
+    outcome::{Figures, Filling, Run},
     scene::Scene,
     spread::Times,
     waiting::Queue,
@@ -22,6 +28,7 @@ use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap},
 };
+use told::{Open, PEAK_STEP, Peak};
 
 /// What happens, in the order in which it does within one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,22 +98,8 @@ struct Engine<'s> {
     last_end: u64,
 }
 
-/// The moment when most was allocated.
-#[derive(Default)]
-struct Peak {
-    part: f64,
-    /// A new peak was reached and is not drawn yet.
-    reached: bool,
-    grid: Grid,
-    drawn: f64,
-}
-
 /// Why a job is refused that fits.
 const AFTER_A_MISFIT: &str = "it comes after a job that fits nowhere";
-/// A peak is drawn anew only if it is so much higher.
-const PEAK_STEP: f64 = 0.002;
-/// Points of the filling curve at most: one a percent.
-const FILLING_MAX: usize = 200;
 
 /// Runs the scene. `tick` is told how many more jobs have come.
 pub(super) fn run(scene: &Scene, policy: Named, order: Order, seed: u64, tick: &(dyn Fn(u64) + Sync)) -> Run {
@@ -465,158 +458,6 @@ impl<'s> Engine<'s> {
     /// Thousandths of GPUs that a placed job holds.
     fn milli(&self, job: u32) -> u64 {
         self.lives[job as usize].seats.iter().map(|seat| self.scene.site.milli_of(*seat)).sum()
-    }
-
-    /// A node of an autoscaled pool is empty: it leaves if it stays so.
-    fn watch(&mut self, node: u32) {
-        if let Some(pool) = self.scene.pools.iter().position(|pool| pool.nodes.contains(&node)) {
-            self.since_empty.insert(node, self.now);
-            let event = Event::Idle { pool: pool as u32, node, since: self.now };
-            self.events.push(Reverse((self.now.saturating_add(self.scene.pools[pool].idle), event)));
-        }
-    }
-
-    /// Asks for as many nodes as the waiting jobs could fill, as a cluster autoscaler does.
-    fn scale(&mut self) {
-        for (pool, of) in self.scene.pools.iter().enumerate() {
-            let Some(&example) = of.nodes.first().filter(|_| self.queue.jobs > 0 && !self.spare[pool].is_empty() && !self.futile[pool])
-            else {
-                continue;
-            };
-            let waiting = self.queue.kinds().filter(|(kind, _)| {
-                let group = &self.scene.kinds[*kind as usize].group;
-                let mut may = true;
-                group.each(&mut |want, _| may &= self.scene.site.can_hold_on(want, example));
-                let mut within = Vec::new();
-                group.domains(&mut within);
-                may && within.iter().all(|key| self.scene.nodes[example as usize].labels.contains_key(key))
-            });
-            let milli: u64 = waiting.map(|(kind, jobs)| self.scene.kinds[kind as usize].milli.max(1) * jobs as u64).sum();
-            let node: u64 = (self.scene.gpus[example as usize] * 1000).max(1);
-            let wanted = usize::try_from(milli.div_ceil(node)).unwrap_or(usize::MAX);
-            for _ in 0..wanted.saturating_sub(self.coming[pool]).min(self.spare[pool].len()) {
-                self.ask_for_node(pool, of.delay);
-            }
-        }
-    }
-
-    fn ask_for_node(&mut self, pool: usize, delay: u64) {
-        if let Some(node) = self.spare[pool].pop() {
-            self.coming[pool] += 1;
-            self.events.push(Reverse((self.now.saturating_add(delay), Event::Join { node, pool: Some(pool as u32) })));
-        }
-    }
-
-    /// A point of the filling curve, at most one a percent.
-    fn fill(&mut self, at: u64) {
-        let percent = |milli: u64| milli as f64 * 100.0 / self.first_total.max(1) as f64;
-        let arrived = percent(self.asked_milli);
-        if self.filling.len() < FILLING_MAX && arrived >= self.filling.len() as f64 {
-            debug_assert_eq!(at, self.now);
-            self.pass();
-            let percent = |milli: u64| milli as f64 * 100.0 / self.first_total.max(1) as f64;
-            self.filling.push(Filling { arrived, allocated: percent(self.placement.allocated_milli()) });
-        }
-    }
-
-    fn draw_peak(&mut self) {
-        self.peak.reached = false;
-        self.peak.drawn = self.peak.part;
-        let placement = &self.placement;
-        let nodes = (0..).zip(&self.scene.nodes).filter(|(at, _)| self.scene.gpus[*at as usize] > 0 && placement.is_open(*at));
-        let nodes = nodes.map(|(at, node)| GridNode {
-            name: node.name.to_string(),
-            pool: node.pool.as_deref().unwrap_or_default().to_owned(),
-            model: node.gpu_product.as_deref().unwrap_or_default().to_owned(),
-            gpus: {
-                let state = placement.state(at);
-                state.gpus().iter().map(|device| 1000 - state.milli_of(*device)).collect()
-            },
-            fragmented: placement.fragmented_on(at),
-        });
-        self.peak.grid = Grid { at: self.now, nodes: nodes.collect() };
-    }
-
-    fn finish(mut self, policy: Named) -> Run {
-        if let Some(horizon) = self.scene.horizon {
-            self.go_to(horizon);
-        }
-        if self.peak.reached {
-            self.draw_peak();
-        }
-        let still: Vec<u32> = (0..).zip(&self.lives).filter(|(_, life)| !life.seats.is_empty()).map(|(job, _)| job).collect();
-        for &job in &still {
-            self.add_up(job);
-        }
-        // Jobs that have come and whose predecessors have not ended stand in no queue, and wait all the same.
-        let come = self.lives.iter().take(self.figures.jobs as usize);
-        let held = come.filter(|life| life.before > 0 && !life.refused).count() as u64;
-        self.peak.grid.nodes.sort_by(|a, b| (&a.pool, &a.name).cmp(&(&b.pool, &b.name)));
-        let totals = self.course.totals();
-        let part = |of: f64| (totals.gpus > 0.0).then(|| of / totals.gpus);
-        let (wait, completion, sizes) = self.times.spreads();
-        let began = self.scene.work.jobs.first().map_or(0, |job| job.arrives);
-        let figures = Figures {
-            running: still.len() as u64,
-            waiting: self.queue.jobs + held,
-            gpu_hours: totals.gpus / 3_600.0,
-            allocated_gpu_hours: totals.allocated / 3_600.0,
-            used_gpu_hours: totals.used.map(|used| used / 3_600.0),
-            allocation: part(totals.allocated),
-            allocation_peak: (self.first_total > 0 || totals.gpus > 0.0).then_some(self.peak.part),
-            allocation_bound: self.scene.allocation_bound,
-            fragmentation: part(totals.fragmented),
-            wait,
-            completion,
-            makespan: self.last_end.saturating_sub(began),
-            makespan_bound: self.scene.makespan_bound,
-            nodes_peak: self.open.peak,
-            cost: self.scene.rates.as_ref().map(|_| self.cost),
-            ..self.figures
-        };
-        let refused = self.refused.into_iter().map(|(why, (jobs, example))| Refusal { why, jobs, example });
-        Run {
-            policy: policy.name().to_owned(),
-            order: self.order.name().to_owned(),
-            seed: self.seed,
-            figures,
-            sizes,
-            course: self.course.moments(),
-            filling: self.filling,
-            grid: self.peak.grid,
-            refused: refused.collect(),
-        }
-    }
-}
-
-/// The nodes that are there.
-#[derive(Debug, Clone, Copy, Default)]
-struct Open {
-    gpu_nodes: u64,
-    peak: u64,
-    /// What they cost an hour, as far as that is known.
-    rate: f64,
-}
-
-impl Open {
-    fn of(scene: &Scene) -> Self {
-        let mut open = Self::default();
-        (0..scene.nodes.len() as u32).for_each(|node| open.change(scene, node, true));
-        open.peak = 0;
-        open
-    }
-
-    fn change(&mut self, scene: &Scene, node: u32, opens: bool) {
-        let gpu = u64::from(scene.gpus[node as usize] > 0);
-        let rate = scene.rates.as_ref().map_or(0.0, |rates| rates[node as usize]);
-        if opens {
-            self.gpu_nodes += gpu;
-            self.rate += rate;
-        } else {
-            self.gpu_nodes -= gpu;
-            self.rate -= rate;
-        }
-        self.peak = self.peak.max(self.gpu_nodes);
     }
 }
 
