@@ -363,7 +363,7 @@ pub struct Written {
     pub labels: Labels,
     /// Its annotations that matter.
     pub annotations: BTreeMap<Name, Name>,
-    /// Another object controls it: that one is judged for what it says of both.
+    /// An object of a kind that makes pods, as far as rules know them, controls it: that one is judged for what it says of both.
     pub owned: bool,
     /// Replicas wanted (1 where the API fills that in); none: it has none.
     pub replicas: Option<u32>,

@@ -3,6 +3,7 @@
 //! - [`judge`]: an object, what stands beside it and what is known of the cluster, to breaches
 //! - [`policy`]: guardrails, teams and pools, checked and ready to judge by
 //! - [`rules`]: a file a rule; [`parameter`]: what of a rule a guardrail may set
+//! - [`is_by_controller`]: whether who asks is the controller of an object that was judged for all of its pods
 //! - [`siblings`]: objects that a rule must see beside the one it judges; [`State`]: what only a cluster knows
 //! - `case`: the object as a rule sees it; `mend`: the lines that mend it
 //!
@@ -13,6 +14,7 @@ mod case;
 mod mend;
 pub mod parameter;
 pub mod policy;
+mod requester;
 pub mod rules;
 pub mod siblings;
 #[cfg(test)]
@@ -20,6 +22,7 @@ mod tests;
 
 pub use case::Case;
 pub use policy::Policy;
+pub use requester::is_by_controller;
 pub use siblings::Siblings;
 
 use parameter::Values;

@@ -55,7 +55,7 @@ pub(super) fn written(api_version: &str, kind: &str, object: &Node) -> Written {
         annotations: annotations(metadata),
         owned: metadata
             .and_then(|metadata| metadata.get("ownerReferences"))
-            .is_some_and(|owners| owners.items().iter().any(|owner| owner.get("controller").is_some_and(Node::is_true))),
+            .is_some_and(|owners| owners.items().iter().any(|owner| owner.get("controller").is_some_and(Node::is_true) && judged(owner))),
         ..Written::default()
     };
     let group = api_version.split_once('/').map_or("", |(group, _)| group);
@@ -75,6 +75,13 @@ pub(super) fn written(api_version: &str, kind: &str, object: &Node) -> Written {
         },
     }
     written
+}
+
+/// Is this owner of a kind whose pods rules see? Only then has it been judged for what it makes.
+fn judged(owner: &Node) -> bool {
+    let text = |key: &str| owner.get(key).and_then(Node::text).map(|text| &**text).unwrap_or_default();
+    let (api_version, kind) = (text("apiVersion"), text("kind"));
+    places::of(api_version, kind).is_some() || kind == "TrainJob" && api_version.starts_with("trainer.kubeflow.org/")
 }
 
 fn of_known(known: &Known, object: &Node, written: &mut Written) {
