@@ -6,7 +6,7 @@
 
 use plimsoll_decide::{
     audit::{self, Audit, baseline::compare, settings::Settings},
-    guard::{self, Policy, Siblings, State},
+    guard::{self, Policy, Siblings, State, Submitted},
 };
 use plimsoll_fleet::{
     Fleet, Metrics, Money, MoneyPerHour, Node, NodeId, Pod, Shape, ShapeId, Timestamp, Window,
@@ -66,7 +66,8 @@ pub fn check(data: &[u8]) {
     let mut checked = Checked::default();
     for policy in &policies {
         for (document, object) in &written {
-            for what in guard::judge(policy, object, &siblings, &State::default(), Timestamp(0)).breaches {
+            let submitted = Submitted { written: object, json: &|| document.node.json() };
+            for what in guard::judge(policy, &submitted, &siblings, &State::default(), Timestamp(0)).breaches {
                 let line = document.line(&what.path);
                 assert!((1..=lines).contains(&line), "{} is on line {line} of {lines}", what.path);
                 checked.breaches.push(At { file: "-".to_owned(), line, what });

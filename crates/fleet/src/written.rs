@@ -13,6 +13,22 @@ use crate::{
 };
 use std::{collections::BTreeMap, fmt};
 
+/// Keys whose values are never read, wherever they stand: they can hold secrets, and no decision needs them. `env` is another: it is
+/// read where it is one word, a label, and never where it is a list.
+pub const NEVER_READ: &[&str] = &[
+    "envFrom",
+    "args",
+    "command",
+    "volumes",
+    "data",
+    "stringData",
+    "binaryData",
+    "runtimeEnvYAML",
+    "managedFields",
+    // The annotation in which kubectl keeps the whole object once more, as text.
+    "kubectl.kubernetes.io/last-applied-configuration",
+];
+
 /// A step of a [`Path`].
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {

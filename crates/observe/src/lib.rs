@@ -4,12 +4,14 @@
 //! not trusted: it is bounded, checked, and refused with a message that names the thing and the remedy. Nothing here decides.
 //!
 //! Start with [`kubernetes`], which gives a live fleet without evidence of use; the metrics sources fill that in. [`manifest`]
-//! stands apart: it reads objects that no cluster has yet, for the rules.
+//! stands apart: it reads objects that no cluster has yet, for the rules. So does [`decisions`]: what was decided of such objects.
 
 pub mod dcgm;
+pub mod decisions;
 mod engines;
 pub mod example;
 pub mod kubernetes;
+mod lines;
 mod lives;
 pub mod manifest;
 pub mod prometheus;

@@ -6,17 +6,17 @@ use serde_json::{Value, json};
 
 /// Words only.
 pub(super) fn says(says: impl Into<String>) -> Fix {
-    Fix { says: says.into(), lines: None }
+    Fix { says: says.into(), ..Fix::default() }
 }
 
 /// Words, and `value` at `path`.
 pub(super) fn at(path: &Path, value: Value, says: impl Into<String>) -> Fix {
-    Fix { says: says.into(), lines: Some(nested(path, value)) }
+    Fix { says: says.into(), lines: Some(nested(path, value)), certain: None }
 }
 
 /// Words, and an object of its own.
 pub(super) fn object(object: Value, says: impl Into<String>) -> Fix {
-    Fix { says: says.into(), lines: Some(object) }
+    Fix { says: says.into(), lines: Some(object), certain: None }
 }
 
 /// `value` as it stands at `path` of an object. An element of a list is known by its name.

@@ -68,13 +68,15 @@ pub struct Fix {
     pub says: String,
     /// The lines, as a part of the object in which they stand (or an object of their own); none: no lines mend it.
     pub lines: Option<Value>,
+    /// The one right answer, whatever the author had in mind: this value at this place of the object. It may be written into the file.
+    pub certain: Option<(Path, Value)>,
 }
 
 /// A rule that an object breaks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Breach {
     /// The rule.
-    pub rule: &'static str,
+    pub rule: Name,
     /// What follows.
     pub mode: Mode,
     /// The guardrail that asks for the rule; none: none was given, and the rule's default counts.
@@ -86,7 +88,7 @@ pub struct Breach {
     /// What is wrong.
     pub says: String,
     /// Why it matters.
-    pub why: &'static str,
+    pub why: Name,
     /// How it is mended.
     pub fix: Fix,
 }
@@ -124,7 +126,7 @@ pub struct Exempt {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unjudged {
     /// The rule; none: all of them, since the object hides what they look at.
-    pub rule: Option<&'static str>,
+    pub rule: Option<Name>,
     /// Whose.
     pub subject: Subject,
     /// Where in the object.
@@ -168,9 +170,25 @@ pub struct Used {
     pub spent_month: Option<f64>,
 }
 
-/// Judges `object` by `policy`. Exemptions hold until `today`'s moment is past their end.
+/// An object that is to be judged.
+#[derive(Clone, Copy)]
+pub struct Submitted<'a> {
+    /// What the rules of this program look at.
+    pub written: &'a Written,
+    /// All of it, as rules of a user's own see it: without what is never decoded. It is asked for only where such a rule holds.
+    pub json: &'a dyn Fn() -> Value,
+}
+
+impl fmt::Debug for Submitted<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Submitted").field("written", self.written).finish_non_exhaustive()
+    }
+}
+
+/// Judges `submitted` by `policy`. Exemptions hold until `today`'s moment is past their end.
 #[must_use]
-pub fn judge(policy: &Policy, object: &Written, siblings: &Siblings, state: &State, today: Timestamp) -> Judgement {
+pub fn judge(policy: &Policy, submitted: &Submitted<'_>, siblings: &Siblings, state: &State, today: Timestamp) -> Judgement {
+    let object = submitted.written;
     let view = case::View::new(policy, object, siblings, state);
     let subject = Subject::of(object);
     let mut judgement = Judgement { wants_gpus: view.wants_gpus(), ..Judgement::default() };
@@ -185,16 +203,16 @@ pub fn judge(policy: &Policy, object: &Written, siblings: &Siblings, state: &Sta
             let mut found = Found::default();
             (rule.judge)(&Case { view: &view, values: setting.values }, &mut found);
             judgement.unjudged.extend(found.unjudged.into_iter().map(|(path, says)| Unjudged {
-                rule: Some(rule.name),
+                rule: Some(rule.name.into()),
                 subject: subject.clone(),
                 path,
                 says,
             }));
             for Wrong { path, says, fix } in found.breaches {
                 let guardrail = setting.guardrail.map(ToOwned::to_owned);
-                let breach =
-                    Breach { rule: rule.name, mode: setting.mode, guardrail, subject: subject.clone(), path, says, why: rule.why, fix };
-                match policy.exemption(rule.name, &subject, today) {
+                let (mode, subject) = (setting.mode, subject.clone());
+                let breach = Breach { rule: rule.name.into(), mode, guardrail, subject, path, says, why: rule.why.into(), fix };
+                match policy.exemption(rule.name, &breach.subject, today) {
                     Some((reason, until)) => judgement.exempt.push(Exempt { breach, reason: reason.to_owned(), until }),
                     None => judgement.breaches.push(breach),
                 }
@@ -204,8 +222,8 @@ pub fn judge(policy: &Policy, object: &Written, siblings: &Siblings, state: &Sta
     // Guardrails of one precedence may say the same: once is enough, and the strictest counts.
     judgement
         .breaches
-        .sort_by(|a, b| (a.rule, &a.path, &a.says, b.mode, &a.guardrail).cmp(&(b.rule, &b.path, &b.says, a.mode, &b.guardrail)));
-    judgement.breaches.dedup_by(|next, kept| (next.rule, &next.path, &next.says) == (kept.rule, &kept.path, &kept.says));
+        .sort_by(|a, b| (&a.rule, &a.path, &a.says, b.mode, &a.guardrail).cmp(&(&b.rule, &b.path, &b.says, a.mode, &b.guardrail)));
+    judgement.breaches.dedup_by(|next, kept| (&next.rule, &next.path, &next.says) == (&kept.rule, &kept.path, &kept.says));
     judgement.unjudged.sort();
     judgement.unjudged.dedup();
     judgement

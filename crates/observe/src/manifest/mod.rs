@@ -15,7 +15,7 @@ mod tests;
 mod text;
 
 pub use node::{Node, Tree};
-pub use text::{ManifestError, SIZE_MAX, read};
+pub use text::{ManifestError, SIZE_MAX, object, read};
 
 use plimsoll_fleet::written::{Path, Written};
 

@@ -1,16 +1,17 @@
 //! A document with the line of everything in it.
 
-use plimsoll_fleet::{Name, written::Step};
+use plimsoll_fleet::{
+    Name,
+    written::{NEVER_READ, Step},
+};
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize, Serializer,
     de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
+    ser::SerializeMap as _,
 };
 use serde_json::value::RawValue;
 use serde_saphyr::Spanned;
 use std::{collections::BTreeMap, fmt};
-
-/// Keys whose values are never decoded: what they hold is nobody's business.
-const SKIPPED: &[&str] = &["envFrom", "args", "command", "volumes", "data", "stringData", "binaryData", "runtimeEnvYAML", "managedFields"];
 
 /// Skipped unless it is one word: containers have a list of that name with values, and objects a label.
 const SKIPPED_LIST: &str = "env";
@@ -138,6 +139,26 @@ impl Node {
     }
 }
 
+/// Without lines, as [`Node::json`] has it.
+impl Serialize for Node {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match &self.tree {
+            Tree::Null => to.serialize_unit(),
+            Tree::Bool(truth) => to.serialize_bool(*truth),
+            Tree::Number(number) => number.serialize(to),
+            Tree::Text(text) => to.serialize_str(text),
+            Tree::List(items) => to.collect_seq(items),
+            Tree::Map(entries) => {
+                let mut map = to.serialize_map(Some(entries.len()))?;
+                for (key, node) in entries {
+                    map.serialize_entry(&**key, node)?;
+                }
+                map.end()
+            }
+        }
+    }
+}
+
 /// From YAML, with lines.
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -196,7 +217,7 @@ impl<'de> Visitor<'de> for Build {
         while let Some(key) = map.next_key::<Node>()? {
             let line = key.line;
             let key = key.scalar().ok_or_else(|| de::Error::custom("a key is no text"))?;
-            if SKIPPED.contains(&&*key) {
+            if NEVER_READ.contains(&&*key) {
                 map.next_value::<IgnoredAny>()?;
             } else if &*key == SKIPPED_LIST {
                 if let OneWord(Some(tree)) = map.next_value()? {
@@ -285,7 +306,7 @@ fn part(raw: &RawValue, line: &dyn Fn(&str) -> u32, depth: usize) -> Result<Node
                     return Err(de::Error::custom(format!("the key {key} is there twice (line {})", line(raw.get()))));
                 }
                 let is_word = raw.get().starts_with('"');
-                if !SKIPPED.contains(&&*key) && (&*key != SKIPPED_LIST || is_word) {
+                if !NEVER_READ.contains(&&*key) && (&*key != SKIPPED_LIST || is_word) {
                     entries.push((key, part(raw, line, depth + 1)?));
                 }
             }

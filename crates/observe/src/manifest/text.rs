@@ -72,12 +72,7 @@ pub fn read(text: &str) -> (Vec<Document>, Vec<ManifestError>) {
             // Flow style YAML begins alike.
             Err(error) => match yaml(text, 0) {
                 Ok(Some(node)) => take(node, &mut documents, &mut errors),
-                _ => errors.push(ManifestError::Syntax {
-                    line: u32::try_from(error.line()).unwrap_or(1).max(1),
-                    from: 1,
-                    form: "JSON",
-                    why: error.to_string(),
-                }),
+                _ => errors.push(not_json(&error)),
             },
         }
         return (documents, errors);
@@ -94,6 +89,22 @@ pub fn read(text: &str) -> (Vec<Document>, Vec<ManifestError>) {
         }
     }
     (documents, errors)
+}
+
+/// One object, as JSON has it: what a request, a log or a record holds.
+///
+/// # Errors
+/// [`ManifestError`]: too large, or no JSON. What it is an object of is not looked at.
+pub fn object(json: &str) -> Result<Node, ManifestError> {
+    if json.len() > SIZE_MAX {
+        return Err(ManifestError::TooLarge { size: json.len() });
+    }
+    node::from_json(json).map_err(|error| not_json(&error))
+}
+
+fn not_json(error: &serde_json::Error) -> ManifestError {
+    let line = u32::try_from(error.line()).unwrap_or(1).max(1);
+    ManifestError::Syntax { line, from: 1, form: "JSON", why: error.to_string() }
 }
 
 /// The documents of a YAML text, each with the number of lines before it. A line that is `---` ends a document everywhere, in

@@ -4,7 +4,7 @@ use crate::{exit::Exit, manifests, printer::Printer, source};
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use plimsoll_api::{Mode, Resource};
-use plimsoll_decide::guard::{self, Judgement, Policy, Siblings, State, Subject};
+use plimsoll_decide::guard::{self, Judgement, Policy, Siblings, State, Subject, Submitted};
 use plimsoll_fleet::{Name, Timestamp, written::Written};
 use plimsoll_observe::manifest::Document;
 use plimsoll_report::check::{self as report, At, Checked};
@@ -173,10 +173,11 @@ fn judge(args: &CheckArgs, policy: &Policy, files: &[manifests::File]) -> Checke
     let state = State { at: args.at, ..State::default() };
     let today = args.at.unwrap_or_else(now);
     for placed in &objects {
-        let judgement = guard::judge(policy, &placed.written, &siblings, &state, today);
+        let submitted = Submitted { written: &placed.written, json: &|| placed.document.node.json() };
+        let judgement = guard::judge(policy, &submitted, &siblings, &state, today);
         take(&mut checked, placed, judgement);
     }
-    checked.breaches.sort_by(|a, b| (&a.file, a.line, a.what.rule, &a.what.path).cmp(&(&b.file, b.line, b.what.rule, &b.what.path)));
+    checked.breaches.sort_by(|a, b| (&a.file, a.line, &a.what.rule, &a.what.path).cmp(&(&b.file, b.line, &b.what.rule, &b.what.path)));
     checked
 }
 
@@ -198,7 +199,7 @@ fn take(checked: &mut Checked, placed: &Placed<'_>, judgement: Judgement) {
     }));
     for unjudged in judgement.unjudged {
         let says = |rule: &str| format!("{rule}{}: {}", unjudged.subject, unjudged.says);
-        match unjudged.rule {
+        match &unjudged.rule {
             Some(rule) => checked.unjudged.push(at(placed, &unjudged.path, says(&format!("{rule} of ")))),
             None => checked.errors.push(at(placed, &unjudged.path, says(""))),
         }
@@ -247,7 +248,7 @@ const LARGEST_BASELINE: u64 = 64 << 20;
 
 fn baseline(checked: &Checked) -> anyhow::Result<String> {
     let known = checked.breaches.iter().map(|At { what, .. }| Known {
-        rule: what.rule.to_owned(),
+        rule: what.rule.to_string(),
         subject: what.subject.to_string(),
         path: what.path.to_string(),
         fingerprint: what.fingerprint(),

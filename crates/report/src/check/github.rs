@@ -21,7 +21,7 @@ pub fn github(checked: &Checked) -> String {
             Mode::Audit | Mode::Off => "notice",
         };
         let text = format!("{}: {} {}", breach.subject, breach.message(), breach.fix.says);
-        say(level, &at.file, at.line, breach.rule, &text);
+        say(level, &at.file, at.line, &breach.rule, &text);
     }
     for at in &checked.errors {
         say("error", &at.file, at.line, "could not be judged", &at.what);

@@ -14,7 +14,7 @@ struct Document(Vec<Broken>);
 #[derive(Debug, Serialize, JsonSchema)]
 struct Broken {
     /// The rule's name.
-    rule: &'static str,
+    rule: String,
     /// `audit`, `warn` or `enforce`.
     mode: &'static str,
     /// Whose.
@@ -57,7 +57,7 @@ struct Mend {
 #[must_use]
 pub fn json(checked: &Checked) -> String {
     let broken = checked.breaches.iter().map(|at| Broken {
-        rule: at.what.rule,
+        rule: at.what.rule.to_string(),
         mode: at.what.mode.name(),
         subject: Whose {
             kind: at.what.subject.kind.to_string(),

@@ -3,6 +3,7 @@
 use super::Checked;
 use crate::words;
 use plimsoll_api::Mode;
+use plimsoll_fleet::Name;
 use std::{collections::BTreeMap, fmt::Write as _};
 
 /// As JUnit XML.
@@ -19,7 +20,7 @@ pub fn junit(checked: &Checked) -> String {
         let of_object = suite.tests.keys().rfind(|(line, test)| *test == name && *line <= at.line).cloned();
         let test = suite.tests.entry(of_object.unwrap_or((at.line, name))).or_default();
         let text = format!("{}:{} {}: {} {}", at.file, at.line, at.what.rule, at.what.message(), at.what.fix.says);
-        if at.what.mode == Mode::Enforce { test.failed.push((at.what.rule, text)) } else { test.said.push(text) }
+        if at.what.mode == Mode::Enforce { test.failed.push((at.what.rule.clone(), text)) } else { test.said.push(text) }
     }
     for error in &checked.errors {
         files.entry(&error.file).or_default().errors.push(format!("{}:{} {}", error.file, error.line, error.what));
@@ -45,7 +46,7 @@ struct Suite {
 
 #[derive(Default)]
 struct Test {
-    failed: Vec<(&'static str, String)>,
+    failed: Vec<(Name, String)>,
     said: Vec<String>,
 }
 
@@ -64,7 +65,7 @@ impl Suite {
         for ((line, subject), test) in &self.tests {
             let _ = writeln!(out, "    <testcase classname=\"{file}\" name=\"{}\" line=\"{line}\">", escaped(subject));
             if !test.failed.is_empty() {
-                let rules: Vec<&str> = test.failed.iter().map(|(rule, _)| *rule).collect();
+                let rules: Vec<&str> = test.failed.iter().map(|(rule, _)| &**rule).collect();
                 let texts: Vec<String> = test.failed.iter().map(|(_, text)| escaped(text)).collect();
                 let _ = writeln!(out, "      <failure message=\"{}\">{}</failure>", rules.join(", "), texts.join("\n"));
             }

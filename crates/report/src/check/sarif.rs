@@ -61,8 +61,8 @@ fn result<T>(at: &At<T>, breach: &Breach) -> Value {
     let lines = yaml(&breach.fix).map(|lines| format!("\n\n{lines}")).unwrap_or_default();
     let text = format!("{}: {} {}{lines}", breach.subject, breach.message(), breach.fix.says);
     json!({
-        "ruleId": breach.rule,
-        "ruleIndex": rules::ALL.iter().position(|rule| rule.name == breach.rule),
+        "ruleId": &*breach.rule,
+        "ruleIndex": rules::ALL.iter().position(|rule| rule.name == &*breach.rule),
         "level": level,
         "message": { "text": text },
         "locations": [location(&at.file, at.line)],

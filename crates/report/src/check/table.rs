@@ -28,7 +28,7 @@ pub fn table(checked: &Checked, width: usize, colour: bool) -> String {
             (Ink::Plain, "  ".to_owned()),
             (ink, breach.mode.name().to_owned()),
             (Ink::Plain, "  ".to_owned()),
-            (Ink::Name, breach.rule.to_owned()),
+            (Ink::Name, breach.rule.to_string()),
         ]);
         paper.text(2, Ink::Quiet, &clean(&breach.subject.to_string()));
         paper.text(2, Ink::Plain, &clean(&breach.message()));

@@ -10,14 +10,14 @@ const HOSTILE: &str = "a\"<&>%\n::error::\u{1b}[31m,b:c\u{202e}\u{ffff}";
 
 fn checked() -> Checked {
     let breach = |mode| Breach {
-        rule: "probes",
+        rule: "probes".into(),
         mode,
         guardrail: None,
         subject: Subject { kind: HOSTILE.into(), namespace: HOSTILE.into(), name: HOSTILE.into() },
         path: Path::of("spec"),
         says: HOSTILE.to_owned(),
-        why: "why",
-        fix: Fix { says: HOSTILE.to_owned(), lines: Some(serde_json::json!({ HOSTILE: [HOSTILE] })) },
+        why: "why".into(),
+        fix: Fix { says: HOSTILE.to_owned(), lines: Some(serde_json::json!({ HOSTILE: [HOSTILE] })), certain: None },
     };
     let at = |line, mode| At { file: HOSTILE.to_owned(), line, what: breach(mode) };
     Checked {
