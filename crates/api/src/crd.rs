@@ -1,6 +1,11 @@
 //! The CustomResourceDefinitions: what `kubectl apply -f deploy/crds` makes known to a cluster.
 
-use crate::{GROUP, VERSION, guardrail::GuardrailSpec, pool::PoolSpec, team::TeamSpec};
+use crate::{
+    GROUP, VERSION,
+    guardrail::GuardrailSpec,
+    pool::PoolSpec,
+    team::{TeamSpec, TeamStatus},
+};
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
@@ -8,7 +13,7 @@ use serde_json::{Map, Value, json};
 #[must_use]
 pub fn all() -> Vec<(String, Value)> {
     let column = |name: &str, kind: &str, path: &str| json!({ "name": name, "type": kind, "jsonPath": path });
-    vec![
+    [
         crd::<GuardrailSpec>(
             "Guardrail",
             "guardrails",
@@ -26,11 +31,30 @@ pub fn all() -> Vec<(String, Value)> {
             "teams",
             "Who owns namespaces, and how much they may use.",
             &[column("GPUs", "integer", ".spec.limits.gpus"), column("Budget", "number", ".spec.budget.month")],
-        ),
+        )
+        .with_status::<TeamStatus>(),
     ]
+    .map(|definition| (definition.name, definition.crd))
+    .into()
 }
 
-fn crd<Spec: JsonSchema>(kind: &str, plural: &str, says: &str, columns: &[Value]) -> (String, Value) {
+/// A definition in the making.
+struct Definition {
+    name: String,
+    crd: Value,
+}
+
+impl Definition {
+    /// With a status that only what runs in the cluster writes.
+    fn with_status<Status: JsonSchema>(mut self) -> Self {
+        let version = &mut self.crd["spec"]["versions"][0];
+        version["subresources"] = json!({ "status": {} });
+        version["schema"]["openAPIV3Schema"]["properties"]["status"] = structural(spec_schema::<Status>());
+        self
+    }
+}
+
+fn crd<Spec: JsonSchema>(kind: &str, plural: &str, says: &str, columns: &[Value]) -> Definition {
     let name = format!("{plural}.{GROUP}");
     let crd = json!({
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -54,7 +78,7 @@ fn crd<Spec: JsonSchema>(kind: &str, plural: &str, says: &str, columns: &[Value]
             }],
         },
     });
-    (name, crd)
+    Definition { name, crd }
 }
 
 fn spec_schema<Spec: JsonSchema>() -> Value {

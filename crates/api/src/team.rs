@@ -16,6 +16,48 @@ pub struct Team {
     pub metadata: Metadata,
     /// What it owns and may use.
     pub spec: TeamSpec,
+    /// What has just been let in.
+    #[serde(default)]
+    pub status: TeamStatus,
+}
+
+/// What has just been let in for a team, and may not be seen in the cluster yet. The webhooks write it, so that two of them do not
+/// give away the same GPUs.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TeamStatus {
+    /// Bookings, each until a moment.
+    #[serde(default)]
+    pub bookings: Vec<Booking>,
+    /// What it has spent in a calendar month, as whoever counts it says; absent: nobody counts.
+    #[serde(default)]
+    pub spent: Option<Spent>,
+}
+
+/// What a team has spent in a calendar month, in the currency of its budget.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Spent {
+    /// The month (UTC), such as 2026-11.
+    pub month: String,
+    /// The amount until now.
+    pub amount: f64,
+}
+
+/// GPUs of an object that has just been let in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Booking {
+    /// Its kind.
+    pub kind: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The devices that its pods hold at once.
+    pub gpus: u64,
+    /// Until when it counts, where the object has not been seen by then (RFC 3339).
+    pub until: String,
 }
 
 /// What a team owns and may use.

@@ -45,6 +45,9 @@ pub enum Command {
     /// May this in? Checks manifests of GPU workloads against rules, before a cluster has them
     #[command(after_help = crate::commands::check::AFTER)]
     Check(Box<crate::commands::check::CheckArgs>),
+    /// Guardrails at the API server: runs the admission webhook
+    #[command(after_help = crate::commands::webhook::AFTER)]
+    Webhook(Box<crate::commands::webhook::WebhookArgs>),
     /// Tells all about a waste sign or a rule
     Explain {
         /// The sign's or rule's name; without it, all are listed

@@ -17,7 +17,10 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     let printer = printer::Printer::new(cli.color, cli.quiet);
-    printer.start_log(cli.verbose);
+    // What runs in a cluster has a log of its own.
+    if !matches!(cli.command, cli::Command::Webhook(_)) {
+        printer.start_log(cli.verbose);
+    }
     match commands::run(&cli, &printer) {
         Ok(exit) => exit.into(),
         Err(error) => {

@@ -13,12 +13,12 @@ pub mod cluster;
 pub mod exporter;
 pub mod netns;
 pub mod plant;
+pub mod ports;
+pub mod process;
 pub mod programs;
 pub mod prometheus;
 
 mod certificates;
-mod ports;
-mod process;
 mod word;
 
 pub use cluster::Cluster;

@@ -15,13 +15,17 @@ const RANGE: (u16, u16) = (20_000, 31_999);
 
 /// A port that is this process's own until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Port {
-    pub(crate) number: u16,
+pub struct Port {
+    /// Its number.
+    pub number: u16,
     _lock: File,
 }
 
 /// Takes a free port.
-pub(crate) fn take() -> anyhow::Result<Port> {
+///
+/// # Errors
+/// There is none, or no folder for the locks.
+pub fn take() -> anyhow::Result<Port> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let folder = crate::programs::cache_folder("ports")?;
     let span = RANGE.1 - RANGE.0 + 1;

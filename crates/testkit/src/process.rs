@@ -14,7 +14,7 @@ const KEEPER: &str = r#"exec 3<&0; (cat <&3 >/dev/null 2>&1; kill -9 0) & exec "
 
 /// A running program with its log.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub struct Process {
     name: &'static str,
     child: Child,
     log: PathBuf,
@@ -22,7 +22,10 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts `program` in `folder`; what it writes goes to `folder/log/NAME.log`.
-    pub(crate) fn start(name: &'static str, program: &Path, folder: &Path, arguments: &[String]) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start(name: &'static str, program: &Path, folder: &Path, arguments: &[String]) -> anyhow::Result<Self> {
         let log = folder.join("log").join(format!("{name}.log"));
         std::fs::create_dir_all(folder.join("log")).with_context(|| format!("cannot create the log folder in {}", folder.display()))?;
         let out = File::create(&log).with_context(|| format!("cannot create {}", log.display()))?;
@@ -44,15 +47,39 @@ impl Process {
     }
 
     /// Fails with the end of its log where the program has ended.
-    pub(crate) fn check(&mut self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn check(&mut self) -> anyhow::Result<()> {
         match self.child.try_wait().with_context(|| format!("cannot ask after {}", self.name))? {
             Some(status) => anyhow::bail!("{} ended ({status}). {}", self.name, self.last_words()),
             None => Ok(()),
         }
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Has it ended? Then how.
+    ///
+    /// # Errors
+    /// It cannot be asked after.
+    pub fn ended(&mut self) -> anyhow::Result<Option<std::process::ExitStatus>> {
+        self.child.try_wait().with_context(|| format!("cannot ask after {}", self.name))
+    }
+
+    /// All that it has written.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     /// The end of its log, for people.
-    pub(crate) fn last_words(&self) -> String {
+    #[must_use]
+    pub fn last_words(&self) -> String {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         format!("The end of {}:\n{}\n", self.log.display(), lines[lines.len().saturating_sub(25)..].join("\n"))

@@ -4,6 +4,7 @@
 //! - [`policy`]: guardrails, teams and pools, checked and ready to judge by
 //! - [`rules`]: a file a rule; [`parameter`]: what of a rule a guardrail may set
 //! - [`is_by_controller`]: whether who asks is the controller of an object that was judged for all of its pods
+//! - [`demand()`]: what an object takes of what its team may have
 //! - [`siblings`]: objects that a rule must see beside the one it judges; [`State`]: what only a cluster knows
 //! - `case`: the object as a rule sees it; `mend`: the lines that mend it
 //!
@@ -11,6 +12,7 @@
 //! API server. What a rule would need and is not given is reported as not judged; it is never taken for kept or broken.
 
 mod case;
+mod demand;
 mod mend;
 pub mod parameter;
 pub mod policy;
@@ -21,6 +23,7 @@ pub mod siblings;
 mod tests;
 
 pub use case::Case;
+pub use demand::{Demand, demand};
 pub use policy::Policy;
 pub use requester::is_by_controller;
 pub use siblings::Siblings;
@@ -32,7 +35,7 @@ use plimsoll_fleet::{
     written::{Path, Written},
 };
 use serde_json::Value;
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 /// Whom a judgement is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -158,7 +161,7 @@ pub struct State {
     /// Devices that this very object holds already, where it is changed and not made: they are in [`State::used`] too.
     pub own_gpus: u64,
     /// Sizes of images, by reference as nodes report them.
-    pub images: BTreeMap<Name, Bytes>,
+    pub images: Arc<BTreeMap<Name, Bytes>>,
 }
 
 /// What a team uses.

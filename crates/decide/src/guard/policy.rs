@@ -76,11 +76,25 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// From objects of ours, in any order. Without a guardrail among them every rule has its default mode.
+    /// From objects of ours, in any order. Without a guardrail among them every rule has its default mode: what somebody who only
+    /// looks wants.
     ///
     /// # Errors
     /// [`PolicyError`].
     pub fn new(resources: Vec<Resource>) -> Result<Self, PolicyError> {
+        let mut policy = Self::only(resources)?;
+        if policy.guardrails.is_empty() {
+            policy.guardrails = Self::default().guardrails;
+        }
+        Ok(policy)
+    }
+
+    /// From objects of ours, in any order, and nothing else: without a guardrail no rule holds. So it is at a door, where nobody
+    /// is to hear of a rule that nobody has asked for.
+    ///
+    /// # Errors
+    /// [`PolicyError`].
+    pub fn only(resources: Vec<Resource>) -> Result<Self, PolicyError> {
         let (mut guardrails, mut teams, mut pools) = (Vec::new(), Vec::new(), Vec::new());
         let mut names = BTreeSet::new();
         for resource in resources {
@@ -101,7 +115,6 @@ impl Policy {
         guardrails.sort_by(|a, b| a.name.cmp(&b.name));
         teams.sort_by(|a: &Team, b| a.metadata.name.cmp(&b.metadata.name));
         pools.sort_by(|a: &Pool, b| a.metadata.name.cmp(&b.metadata.name));
-        let guardrails = if guardrails.is_empty() { Self::default().guardrails } else { guardrails };
         Ok(Self { guardrails, teams, pools })
     }
 

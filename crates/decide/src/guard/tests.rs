@@ -133,7 +133,7 @@ fn what_needs_a_cluster() {
     let state = |gpus, spent: f64, own_gpus, gib: u64| State {
         used: BTreeMap::from([("search".into(), Used { gpus, spent_month: Some(spent) })]),
         own_gpus,
-        images: BTreeMap::from([("acme/llm:v1".into(), Bytes(gib << 30))]),
+        images: BTreeMap::from([("acme/llm:v1".into(), Bytes(gib << 30))]).into(),
         ..State::default()
     };
     let rules = |state: State| broken(&policy, &object, &state).into_iter().map(|(rule, _)| rule).collect::<Vec<_>>();

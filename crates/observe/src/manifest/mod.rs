@@ -1,7 +1,8 @@
 //! Manifests: objects as their authors wrote them, from files, pipes and admission requests, with the line of everything.
 //!
 //! - [`read`]: a text of YAML documents or JSON to [`Document`]s; [`Document::written`] is what rules judge
-//! - [`Node`]: a document with its lines, without what is never decoded
+//! - [`Node`]: a document with its lines, without what is never decoded; [`Plain`]: the same of JSON, without lines, in one pass
+//! - [`written`]: what rules judge of a node whose kind is known from elsewhere
 //! - `places`: the table of where each kind keeps its pods; `convert`: from a node to a [`plimsoll_fleet::written::Written`]
 //!
 //! A text from outside is not trusted: size, depth, aliases and the number of documents are bounded, one bad document does not
@@ -14,10 +15,16 @@ mod places;
 mod tests;
 mod text;
 
-pub use node::{Node, Tree};
+pub use node::{Node, Plain, Tree};
 pub use text::{ManifestError, SIZE_MAX, object, read};
 
 use plimsoll_fleet::written::{Path, Written};
+
+/// What rules judge of an object of that kind.
+#[must_use]
+pub fn written(api_version: &str, kind: &str, object: &Node) -> Written {
+    convert::written(api_version, kind, object)
+}
 
 /// A document of a text: one object.
 #[derive(Debug, Clone)]

@@ -11,7 +11,11 @@ use serde::{
 };
 use serde_json::value::RawValue;
 use serde_saphyr::Spanned;
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+    marker::PhantomData,
+};
 
 /// Skipped unless it is one word: containers have a list of that name with values, and objects a label.
 const SKIPPED_LIST: &str = "env";
@@ -169,13 +173,33 @@ impl<'de> Deserialize<'de> for Node {
 
 impl<'de> Deserialize<'de> for Tree {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(Build)
+        from.deserialize_any(Build::<Node>(PhantomData))
     }
 }
 
-struct Build;
+/// A node of JSON whose lines do not matter: what an API server sends, in one pass. Its lines are all 0.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plain(pub Node);
 
-impl<'de> Visitor<'de> for Build {
+impl<'de> Deserialize<'de> for Plain {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Ok(Self(Node { line: 0, tree: from.deserialize_any(Build::<Self>(PhantomData))? }))
+    }
+}
+
+impl From<Plain> for Node {
+    fn from(plain: Plain) -> Self {
+        plain.0
+    }
+}
+
+/// Builds a tree whose parts are read as `N`.
+struct Build<N>(PhantomData<N>);
+
+/// From so many entries on, keys that are there twice are looked for by a set.
+const FEW: usize = 16;
+
+impl<'de, N: Deserialize<'de> + Into<Node>> Visitor<'de> for Build<N> {
     type Value = Tree;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -203,28 +227,41 @@ impl<'de> Visitor<'de> for Build {
         Ok(Tree::Null)
     }
     fn visit_some<D: Deserializer<'de>>(self, from: D) -> Result<Tree, D::Error> {
-        Tree::deserialize(from)
+        from.deserialize_any(self)
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Tree, A::Error> {
         let mut items = Vec::new();
-        while let Some(node) = seq.next_element::<Node>()? {
-            items.push(node);
+        while let Some(node) = seq.next_element::<N>()? {
+            items.push(node.into());
         }
         Ok(Tree::List(items))
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tree, A::Error> {
         let mut entries: Vec<(Name, Node)> = Vec::new();
-        while let Some(key) = map.next_key::<Node>()? {
+        let mut many: HashSet<Name> = HashSet::new();
+        while let Some(key) = map.next_key::<N>()? {
+            let key: Node = key.into();
             let line = key.line;
             let key = key.scalar().ok_or_else(|| de::Error::custom("a key is no text"))?;
+<<<<<<< HEAD
             if NEVER_READ.contains(&&*key) {
+=======
+            if entries.len() == FEW {
+                many.extend(entries.iter().map(|(key, _)| key.clone()));
+            }
+            let is_twice = if entries.len() < FEW { entries.iter().any(|(other, _)| *other == key) } else { !many.insert(key.clone()) };
+            if is_twice {
+                return Err(de::Error::custom(format!("the key {} is there twice", key.escape_debug())));
+            }
+            if SKIPPED.contains(&&*key) {
+>>>>>>> 49b2d24 (The webhook: reviews over TLS, its own certificate, a Lease, watches, and GPUs of a team booked at admission)
                 map.next_value::<IgnoredAny>()?;
             } else if &*key == SKIPPED_LIST {
                 if let OneWord(Some(tree)) = map.next_value()? {
                     entries.push((key, Node { line, tree }));
                 }
             } else {
-                let node = map.next_value::<Node>()?;
+                let node: Node = map.next_value::<N>()?.into();
                 entries.push((key, Node { line, ..node }));
             }
         }

@@ -5,6 +5,7 @@ pub mod check;
 pub mod repack;
 pub mod simulate;
 mod snapshot;
+pub mod webhook;
 
 use crate::{
     cli::{Cli, Command, Document, nothing_named},
@@ -23,6 +24,7 @@ pub fn run(cli: &Cli, printer: &Printer) -> anyhow::Result<Exit> {
         Command::Repack(args) => repack::run(args, printer)?,
         Command::Simulate(args) => simulate::run(args, printer)?,
         Command::Check(args) => return check::run(args, printer),
+        Command::Webhook(args) => webhook::run(args, cli.verbose)?,
         Command::Explain { name: None } => printer.result(&explain::list()),
         Command::Explain { name: Some(name) } => {
             let sign = signs::named(name).map(explain::explain);

@@ -8,6 +8,8 @@ mod metrics;
 mod past;
 mod planted;
 mod program;
+mod replica;
+mod webhook;
 
 use anyhow::{Context as _, ensure};
 use k8s_openapi::api::core::v1::Pod;

@@ -1,7 +1,7 @@
 //! `team-gpus`: a team stays within what it was given.
 
 use super::{About, Case, Found, Rule};
-use crate::guard::mend;
+use crate::guard::{demand::is_suspended, mend};
 use plimsoll_api::Mode;
 use plimsoll_fleet::written::Path;
 
@@ -17,7 +17,7 @@ pub(super) static RULE: Rule = Rule {
 Judged: the devices of the workload, with what its team uses already, against spec.limits.gpus
 of the Team object. Whole GPUs, slices and shares count as one each. What a team uses is known
 in a cluster only: without one, only a workload that alone is more than the team may have is
-found.
+found. A suspended workload holds nothing: it is judged when it is resumed.
 
 Mend: fewer GPUs, wait until some are free, or have the limit raised.",
     judge,
@@ -25,7 +25,7 @@ Mend: fewer GPUs, wait until some are free, or have the limit raised.",
 
 fn judge(case: &Case<'_>, found: &mut Found) {
     let Some((team, limit)) = case.team.and_then(|team| Some((team, team.spec.limits.gpus?))) else { return };
-    if case.object.owned || case.object.templates.is_empty() {
+    if case.object.owned || case.object.templates.is_empty() || is_suspended(case.object) {
         return;
     }
     let (path, name) = (Path::of("spec"), &team.metadata.name);

@@ -1,0 +1,315 @@
+//! Reviews: from a request to an answer, by what the [`World`] knows.
+
+use super::{
+    ledger::{BOOKED_S, Key},
+    now,
+    review::{Answer, Operation, Request},
+    siblings::with_missing,
+    words,
+    world::World,
+};
+use jiff::tz::TimeZone;
+use kube::{
+    Api, Client,
+    api::{ApiResource, DynamicObject, Patch, PatchParams},
+};
+use plimsoll_api::{Mode, team::Booking};
+use plimsoll_decide::guard::{self, Judgement, Policy, Siblings, State};
+use plimsoll_fleet::{Name, Timestamp, written::Written};
+use plimsoll_observe::manifest::{self, Node};
+use serde_json::json;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+/// How often a booking is tried while other replicas are faster.
+const TRIES_MAX: u64 = 20;
+
+/// How long the API server may take for one read or write of a review.
+const CALL_MAX: Duration = Duration::from_secs(2);
+
+/// Most teams whose bookings are waited for at once; the map is emptied beyond.
+const TEAMS_MAX: usize = 10_000;
+
+/// Why a review has no answer. The API server then does what the failure policy says, which is the user's.
+#[derive(Debug, thiserror::Error)]
+pub enum DoorError {
+    /// The API server did not let GPUs be booked.
+    #[error("GPUs of the team {team} could not be booked: {why}")]
+    Booking {
+        /// The team.
+        team: String,
+        /// What went wrong.
+        why: String,
+    },
+}
+
+/// What a review has come to.
+#[derive(Debug, Default)]
+pub struct Decided {
+    /// What the API server is answered.
+    pub answer: Answer,
+    /// What the rules said; none: they were not asked.
+    pub judgement: Option<Judgement>,
+    /// The object's controller asked.
+    pub by_controller: bool,
+    /// The object that was judged.
+    pub object: Option<Node>,
+    /// GPUs that were booked, and tries that another replica was faster with.
+    pub booked: (u64, u64),
+}
+
+/// The door.
+pub struct Door {
+    world: Arc<World>,
+    /// None: there is no cluster to ask, as in a benchmark.
+    client: Option<Client>,
+    /// One booking of a team at a time in this replica; others are told apart by the version of the Team.
+    booking: Mutex<HashMap<Name, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl Door {
+    /// On what `world` knows.
+    #[must_use]
+    pub fn new(world: Arc<World>, client: Option<Client>) -> Self {
+        Self { world, client, booking: Mutex::default() }
+    }
+
+    /// Does it break rules?
+    ///
+    /// # Errors
+    /// [`DoorError`].
+    pub async fn validate(&self, request: Request) -> Result<Decided, DoorError> {
+        let Some(asked) = self.asked(request) else { return Ok(Decided::default()) };
+        let policy = self.world.policy();
+        let by_controller = guard::is_by_controller(&asked.new, &asked.user);
+        if by_controller {
+            return Ok(Decided { by_controller, object: Some(asked.node), ..Decided::default() });
+        }
+        let siblings = with_missing(self.world.siblings(), self.client.as_ref(), &asked.new).await;
+        let now = now();
+        let demand = guard::demand(&policy, &asked.new, &siblings);
+        let (key, team) = (Key::of(&asked.new), demand.team.clone().unwrap_or_default());
+        let own = self.world.ledger().held(&team, &[], &key, now).own;
+        let books = demand.limit.is_some()
+            && demand.mode == Mode::Enforce
+            && !asked.dry_run
+            && !asked.new.owned
+            && demand.devices.is_some_and(|devices| devices > own);
+        let review = Review { world: &self.world, policy: &policy, siblings: &siblings, asked: &asked, team: &team, key: &key, now };
+        match (&self.client, demand.devices) {
+            (Some(client), Some(devices)) if books => {
+                let turn = self.turn(&team);
+                let _turn = turn.lock().await;
+                let (judgement, conflicts) = review.book(client, devices).await?;
+                let gpus = if is_refused(&judgement) { 0 } else { devices };
+                Ok(review.decided(judgement, (gpus, conflicts)))
+            }
+            _ => {
+                let bookings = self.world.ledger().bookings(&team).to_vec();
+                Ok(review.decided(review.judged(&bookings), (0, 0)))
+            }
+        }
+    }
+
+    /// What it would be better to have.
+    #[must_use]
+    pub fn mutate(&self, _request: Request) -> Decided {
+        Decided::default()
+    }
+
+    /// What there is to judge; none: nothing that a rule could look at has changed.
+    fn asked(&self, request: Request) -> Option<Asked> {
+        let dry_run = request.dry_run.unwrap_or(false);
+        if request.sub_resource.as_deref() == Some("scale") {
+            return self.scaled(&request, dry_run);
+        }
+        let node = request.object?.0;
+        if node.at("metadata.deletionTimestamp").is_some() {
+            return None;
+        }
+        let old = request.old_object.filter(|_| request.operation == Operation::Update).map(|old| old.0);
+        if old.as_ref().is_some_and(|old| !differs(old, &node)) {
+            return None;
+        }
+        let api_version = request.kind.api_version();
+        let written = |node: &Node| {
+            let mut written = manifest::written(&api_version, &request.kind.kind, node);
+            if written.namespace.is_empty() {
+                written.namespace = request.namespace.as_str().into();
+            }
+            if written.name.is_empty() {
+                written.name = request.name.as_str().into();
+            }
+            written
+        };
+        Some(Asked { new: written(&node), old: old.as_ref().map(written), node, user: request.user_info.username, dry_run })
+    }
+
+    /// A change of `scale` is one of the object's replicas.
+    fn scaled(&self, request: &Request, dry_run: bool) -> Option<Asked> {
+        let node = request.object.clone()?.0;
+        let replicas = node.at("spec.replicas").and_then(Node::count).unwrap_or(0);
+        let kind = match &*request.resource.resource {
+            "deployments" => "Deployment",
+            "statefulsets" => "StatefulSet",
+            "replicasets" => "ReplicaSet",
+            "replicationcontrollers" => "ReplicationController",
+            _ => return None,
+        };
+        let key = Key { kind: kind.into(), namespace: request.namespace.as_str().into(), name: request.name.as_str().into() };
+        let old = self.world.ledger().holder(&key)?.clone();
+        let mut new = Written::clone(&old);
+        new.replicas = Some(u32::try_from(replicas).unwrap_or(u32::MAX));
+        for template in &mut new.templates {
+            template.pods = Some(replicas);
+        }
+        Some(Asked { new, old: Some(Written::clone(&old)), node, user: request.user_info.username.clone(), dry_run })
+    }
+
+    fn turn(&self, team: &Name) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.booking.lock().unwrap_or_else(PoisonError::into_inner);
+        if turns.len() > TEAMS_MAX {
+            turns.clear();
+        }
+        turns.entry(team.clone()).or_default().clone()
+    }
+}
+
+/// What a request asks to let in.
+struct Asked {
+    new: Written,
+    old: Option<Written>,
+    node: Node,
+    user: String,
+    dry_run: bool,
+}
+
+/// Has anything changed that a rule looks at?
+fn differs(old: &Node, new: &Node) -> bool {
+    let part = |path: &str| old.at(path).map(|node| &node.tree) != new.at(path).map(|node| &node.tree);
+    part("spec") || part("template") || part("metadata.labels") || part("metadata.annotations") || part("metadata.ownerReferences")
+}
+
+/// One review, with all that it is judged by.
+struct Review<'a> {
+    world: &'a World,
+    policy: &'a Policy,
+    siblings: &'a Siblings,
+    asked: &'a Asked,
+    team: &'a Name,
+    key: &'a Key,
+    now: Timestamp,
+}
+
+impl Review<'_> {
+    /// What the rules say, where these bookings count.
+    fn judged(&self, bookings: &[Booking]) -> Judgement {
+        let held = self.world.ledger().held(self.team, bookings, self.key, self.now);
+        let spent_month = self.world.spent(self.team, &month(self.now));
+        let used = guard::Used { gpus: held.devices, spent_month };
+        let state = State {
+            at: Some(self.now),
+            used: BTreeMap::from([(self.team.clone(), used)]),
+            own_gpus: held.own,
+            images: self.world.images(),
+        };
+        let judge = |object: &Written| guard::judge(self.policy, object, self.siblings, &state, self.now);
+        let mut judgement = judge(&self.asked.new);
+        let refuses = judgement.breaches.iter().any(|breach| breach.mode == Mode::Enforce);
+        if let (true, Some(old)) = (refuses, &self.asked.old) {
+            ease(&mut judgement, &judge(old));
+        }
+        judgement
+    }
+
+    /// Judges with what the Team says this moment, and books there what is let in. Of two replicas that do so at once the version
+    /// of the Team lets one through, and the other looks again.
+    async fn book(&self, client: &Client, devices: u64) -> Result<(Judgement, u64), DoorError> {
+        let teams: Api<DynamicObject> = Api::all_with(client.clone(), &team_api());
+        let wrong = |why: String| DoorError::Booking { team: self.team.to_string(), why };
+        let mut last = String::new();
+        for conflicts in 0..TRIES_MAX {
+            let read = tokio::time::timeout(CALL_MAX, teams.get(self.team)).await;
+            let team = read.map_err(|_| wrong("the API server does not answer".to_owned()))?.map_err(|error| wrong(error.to_string()))?;
+            let status: plimsoll_api::team::TeamStatus = serde_json::from_value(team.data["status"].clone()).unwrap_or_default();
+            let judgement = self.judged(&status.bookings);
+            if is_refused(&judgement) {
+                return Ok((judgement, conflicts));
+            }
+            let bookings = self.with_own(status.bookings, devices);
+            let patch = json!({ "metadata": { "resourceVersion": team.metadata.resource_version }, "status": { "bookings": bookings } });
+            let patch = Patch::Merge(patch);
+            let written = tokio::time::timeout(CALL_MAX, teams.patch_status(self.team, &PatchParams::default(), &patch)).await;
+            match written.map_err(|_| wrong("the API server does not answer".to_owned()))? {
+                Ok(_) => {
+                    self.world.ledger().set_bookings(self.team.clone(), bookings);
+                    return Ok((judgement, conflicts));
+                }
+                Err(kube::Error::Api(status)) if status.code == 409 => last = status.message.clone(),
+                Err(error) => return Err(wrong(error.to_string())),
+            }
+        }
+        Err(wrong(format!("others were faster {TRIES_MAX} times: {last}")))
+    }
+
+    /// The bookings that still count, and our own.
+    fn with_own(&self, mut bookings: Vec<Booking>, devices: u64) -> Vec<Booking> {
+        let own = |booking: &Booking| {
+            *booking.kind == *self.key.kind && *booking.namespace == *self.key.namespace && *booking.name == *self.key.name
+        };
+        // Those of other replicas are kept until their time is over: what this one has seen others may not have.
+        bookings
+            .retain(|booking| !own(booking) && booking.until.parse::<jiff::Timestamp>().is_ok_and(|until| until.as_second() > self.now.0));
+        let until = jiff::Timestamp::from_second(self.now.0.saturating_add(BOOKED_S)).unwrap_or(jiff::Timestamp::MAX).to_string();
+        bookings.push(Booking {
+            kind: self.key.kind.to_string(),
+            namespace: self.key.namespace.to_string(),
+            name: self.key.name.to_string(),
+            gpus: devices,
+            until,
+        });
+        bookings
+    }
+
+    fn decided(&self, judgement: Judgement, booked: (u64, u64)) -> Decided {
+        Decided {
+            answer: words::answer(&judgement),
+            judgement: Some(judgement),
+            by_controller: false,
+            object: Some(self.asked.node.clone()),
+            booked,
+        }
+    }
+}
+
+fn is_refused(judgement: &Judgement) -> bool {
+    judgement.breaches.iter().any(|breach| breach.mode == Mode::Enforce)
+}
+
+/// What was let in before a rule was turned on can still be changed: what the object broke in the same words already only warns.
+fn ease(judgement: &mut Judgement, before: &Judgement) {
+    let known: BTreeSet<_> = before.breaches.iter().map(|breach| (&breach.rule, &breach.path, &breach.says)).collect();
+    for breach in &mut judgement.breaches {
+        if breach.mode == Mode::Enforce && known.contains(&(&breach.rule, &breach.path, &breach.says)) {
+            breach.mode = Mode::Warn;
+        }
+    }
+}
+
+fn month(now: Timestamp) -> String {
+    let moment = jiff::Timestamp::from_second(now.0).unwrap_or_default().to_zoned(TimeZone::UTC);
+    moment.strftime("%Y-%m").to_string()
+}
+
+fn team_api() -> ApiResource {
+    ApiResource {
+        group: plimsoll_api::GROUP.to_owned(),
+        version: plimsoll_api::VERSION.to_owned(),
+        api_version: format!("{}/{}", plimsoll_api::GROUP, plimsoll_api::VERSION),
+        kind: "Team".to_owned(),
+        plural: "teams".to_owned(),
+    }
+}

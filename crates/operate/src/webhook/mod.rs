@@ -1,0 +1,346 @@
+//! Guardrails at the API server: the admission webhook.
+//!
+//! - [`run`]: all of it, until it is told to end
+//! - `server`: HTTPS; `review`: what is asked and answered; `door`: reviews; `words`: what people are told
+//! - [`world`]: what is known of the cluster; `watch`: how it is learnt; `kinds`: of which kinds; `siblings`: what a watch has not
+//!   brought yet
+//! - `ledger`: what teams hold, so that two pods cannot both get the last GPU
+//! - [`registration`]: how the API server is told to ask; `recorder`: the audit trail; `metrics`: what Prometheus reads
+//!
+//! Where a review cannot be answered the answer is an error, and the API server does what the failure policy says: that is the
+//! user's. Bodies, connections and waits are bounded: see the constants of `server` and [`BODIES_MAX`].
+
+mod door;
+pub mod kinds;
+mod ledger;
+mod metrics;
+mod recorder;
+pub mod registration;
+mod review;
+mod seen;
+mod server;
+mod siblings;
+mod watch;
+mod words;
+pub mod world;
+
+pub use metrics::Metrics;
+pub use recorder::Recorder;
+pub use registration::{FailurePolicy, Reached, Registration};
+pub use world::World;
+
+use crate::{
+    certificate::{Keeper, Served},
+    lease::{self, Election},
+};
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{Request, State},
+    http::{StatusCode, header},
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use door::{Decided, Door, DoorError};
+use http_body_util::{BodyExt as _, Limited};
+use kube::Client;
+use plimsoll_fleet::Timestamp;
+use std::{
+    future::Future,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+use tokio::{net::TcpListener, sync::Semaphore};
+
+/// Largest body, bytes. An object has 3 MiB at most (the API server's own limit on requests), and a review holds two of them.
+pub const BODY_MAX: usize = 7 << 20;
+
+/// Most bytes of bodies that are read at once.
+pub const BODIES_MAX: usize = 8 * BODY_MAX;
+
+/// A body that takes longer to come is a client that does not want to talk. The API server gives up after 30 s at most.
+const BODY_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// The Lease's name.
+pub const LEASE: &str = "plimsoll-webhook";
+
+/// How the webhook runs.
+#[derive(Debug)]
+pub struct Options {
+    /// Where reviews are answered, with TLS.
+    pub listen: SocketAddr,
+    /// Where metrics and probes are, without TLS.
+    pub metrics: SocketAddr,
+    /// The namespace of its Secret and its Lease.
+    pub namespace: String,
+    /// Where its certificate comes from.
+    pub keeper: Keeper,
+    /// The configurations to make; none: somebody else makes them.
+    pub registration: Option<Registration>,
+    /// Where decisions are recorded; none: nowhere.
+    pub recorder: Option<Recorder>,
+    /// Its metrics.
+    pub meters: Arc<Metrics>,
+    /// How long it goes on taking connections once it was told to end: until every API server knows.
+    pub drain: Duration,
+}
+
+/// Why the webhook cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhookError {
+    /// An address cannot be listened at.
+    #[error("cannot listen at {address}: another program may have it, or it is not one of this machine's")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// TLS cannot be set up.
+    #[error("TLS cannot be set up")]
+    Tls(#[from] rustls::Error),
+    /// The configurations could not be made.
+    #[error("the webhook configurations could not be made")]
+    Register(#[source] Box<kube::Error>),
+}
+
+/// Runs it until `stop` ends, and then until what was asked is answered.
+///
+/// # Errors
+/// [`WebhookError`]: it did not begin. What goes wrong later is logged, and tried again.
+pub async fn run(client: Client, options: Options, stop: impl Future<Output = ()>) -> Result<(), WebhookError> {
+    let bind = async |address: SocketAddr| TcpListener::bind(address).await.map_err(|source| WebhookError::Listen { address, source });
+    let (listener, metrics_listener) = (bind(options.listen).await?, bind(options.metrics).await?);
+    let served = Arc::new(Served::default());
+    let tls = server::tls(served.clone())?;
+    if let Some(registration) = &options.registration {
+        registration.apply(&client).await.map_err(|error| WebhookError::Register(Box::new(error)))?;
+    }
+    let world = Arc::new(World::default());
+    let synced = Arc::new(watch::Synced::default());
+    let election = Election::new(client.clone(), &options.namespace, LEASE, identity());
+    let leader = election.leader();
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(election.run());
+    tasks.spawn(options.keeper.run(client.clone(), leader.clone(), served.clone()));
+    tasks.spawn(watch::run(client.clone(), world.clone(), synced.clone()));
+
+    let shared = Arc::new(Shared {
+        door: Door::new(world.clone(), Some(client.clone())),
+        world,
+        served,
+        synced: Some(synced),
+        draining: AtomicBool::new(false),
+        metrics: options.meters,
+        recorder: options.recorder,
+        bodies: Semaphore::new(BODIES_MAX),
+    });
+    let side = tokio::spawn(axum::serve(metrics_listener, side_router(shared.clone())).into_future());
+    tracing::info!(listen = %options.listen, metrics = %options.metrics, "the webhook is up");
+    let ends = async {
+        stop.await;
+        shared.draining.store(true, Ordering::Release);
+        tracing::info!(drain = ?options.drain, "told to end: not ready from now on");
+        tokio::time::sleep(options.drain).await;
+    };
+    server::serve(listener, tls, router(shared.clone()), ends).await;
+    tasks.abort_all();
+    lease::release(client, &options.namespace, LEASE, &leader).await;
+    side.abort();
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// Serves reviews by the rules that `world` has, without a cluster behind it: for benchmarks and tests of the server itself.
+///
+/// # Errors
+/// [`WebhookError`].
+pub async fn serve_alone(
+    listener: TcpListener,
+    world: Arc<World>,
+    served: Arc<Served>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), WebhookError> {
+    let tls = server::tls(served.clone())?;
+    let shared = Arc::new(Shared {
+        door: Door::new(world.clone(), None),
+        world,
+        served,
+        synced: None,
+        draining: AtomicBool::new(false),
+        metrics: Arc::default(),
+        recorder: None,
+        bodies: Semaphore::new(BODIES_MAX),
+    });
+    server::serve(listener, tls, router(shared), stop).await;
+    Ok(())
+}
+
+struct Shared {
+    door: Door,
+    world: Arc<World>,
+    served: Arc<Served>,
+    /// None: there is no cluster.
+    synced: Option<Arc<watch::Synced>>,
+    draining: AtomicBool,
+    metrics: Arc<Metrics>,
+    recorder: Option<Recorder>,
+    bodies: Semaphore,
+}
+
+impl Shared {
+    /// Are rules, cluster and certificate there?
+    fn is_loaded(&self) -> bool {
+        self.world.is_compiled() && self.synced.as_ref().is_none_or(|synced| synced.is_complete()) && self.served.holds(now().0)
+    }
+
+    fn is_ready(&self) -> bool {
+        self.is_loaded() && !self.draining.load(Ordering::Acquire)
+    }
+}
+
+fn router(shared: Arc<Shared>) -> Router {
+    Router::new().route("/validate", post(validate)).route("/mutate", post(mutate)).with_state(shared)
+}
+
+fn side_router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/healthz", get(async || "alive\n"))
+        .route(
+            "/readyz",
+            get(async |State(shared): State<Arc<Shared>>| {
+                if shared.is_ready() {
+                    return (StatusCode::OK, "ready\n".to_owned());
+                }
+                let why = if shared.draining.load(Ordering::Acquire) {
+                    "it was told to end"
+                } else if !shared.served.holds(now().0) {
+                    "there is no certificate that holds"
+                } else {
+                    "the rules, or what the cluster holds, have not been read yet"
+                };
+                (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n"))
+            }),
+        )
+        .route(
+            "/metrics",
+            get(async |State(shared): State<Arc<Shared>>| {
+                let page = shared.metrics.page(shared.is_ready(), shared.served.ends(), shared.world.wrong().len());
+                ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], page)
+            }),
+        )
+        .with_state(shared)
+}
+
+async fn validate(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    reviewed(&shared, "validate", request).await
+}
+
+async fn mutate(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    reviewed(&shared, "mutate", request).await
+}
+
+async fn reviewed(shared: &Shared, path: &'static str, request: Request) -> Response {
+    let start = Instant::now();
+    let (response, answer) = match review(shared, path, request).await {
+        Ok((response, is_refused)) => (response, if is_refused { "refused" } else { "allowed" }),
+        Err(refusal) => (refusal, "failed"),
+    };
+    shared.metrics.reviewed(path, answer, start.elapsed().as_secs_f64());
+    response
+}
+
+/// The response, and whether it refuses; else the error.
+async fn review(shared: &Shared, path: &'static str, request: Request) -> Result<(Response, bool), Response> {
+    let wrong = |code: StatusCode, says: String| (code, says).into_response();
+    if !shared.is_loaded() {
+        return Err(wrong(StatusCode::SERVICE_UNAVAILABLE, "plimsoll has not read the rules yet".to_owned()));
+    }
+    let body = body(shared, request).await?;
+    let request = review::decode(&body).map_err(|error| wrong(StatusCode::BAD_REQUEST, error.to_string()))?;
+    drop(body);
+    let (uid, is_dry_run) = (request.uid.clone(), request.dry_run.unwrap_or(false));
+    let told = Told::of(&request);
+    let decided = match path {
+        "validate" => shared.door.validate(request).await,
+        _ => Ok(shared.door.mutate(request)),
+    }
+    .map_err(|error: DoorError| {
+        tracing::error!(%error, "a review could not be answered");
+        wrong(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+    })?;
+    note(shared, &told, &uid, is_dry_run, &decided);
+    let is_refused = decided.answer.refusal.is_some();
+    let body = decided.answer.encode(&uid).map_err(|error| wrong(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    Ok((([(header::CONTENT_TYPE, "application/json")], body).into_response(), is_refused))
+}
+
+/// The body, once there is room for it.
+async fn body(shared: &Shared, request: Request) -> Result<Bytes, Response> {
+    let wrong = |code: StatusCode, says: &str| (code, says.to_owned()).into_response();
+    let is_json = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    if !is_json.is_some_and(|kind| kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))) {
+        return Err(wrong(StatusCode::UNSUPPORTED_MEDIA_TYPE, "an AdmissionReview comes as application/json"));
+    }
+    let too_large = || wrong(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than two objects can be");
+    let said = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if said.is_some_and(|said| said > BODY_MAX) {
+        return Err(too_large());
+    }
+    let room = u32::try_from(said.unwrap_or(BODY_MAX)).unwrap_or(u32::MAX);
+    let read = async {
+        let _room = shared.bodies.acquire_many(room).await;
+        Limited::new(request.into_body(), BODY_MAX).collect().await.map(http_body_util::Collected::to_bytes)
+    };
+    match tokio::time::timeout(BODY_TIME_MAX, read).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) if error.downcast_ref::<http_body_util::LengthLimitError>().is_some() => Err(too_large()),
+        Ok(Err(_)) => Err(wrong(StatusCode::BAD_REQUEST, "the body did not come whole")),
+        Err(_) => Err(wrong(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")),
+    }
+}
+
+/// What of a request is told in logs and records.
+struct Told {
+    operation: &'static str,
+    namespace: String,
+    user: String,
+}
+
+impl Told {
+    fn of(request: &review::Request) -> Self {
+        Self { operation: request.operation.name(), namespace: request.namespace.clone(), user: request.user_info.username.clone() }
+    }
+}
+
+/// Counts, logs and records a decision.
+fn note(shared: &Shared, told: &Told, uid: &str, is_dry_run: bool, decided: &Decided) {
+    let Some(judgement) = &decided.judgement else { return };
+    for breach in &judgement.breaches {
+        shared.metrics.broke(&breach.rule, breach.mode, &told.namespace);
+    }
+    let (gpus, conflicts) = decided.booked;
+    if gpus > 0 || conflicts > 0 {
+        shared.metrics.booked(gpus, conflicts);
+    }
+    if let Some(refusal) = &decided.answer.refusal {
+        tracing::info!(uid, operation = told.operation, namespace = told.namespace, user = told.user, refusal, "refused");
+    }
+    let _ = is_dry_run;
+}
+
+/// The moment.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    Timestamp(i64::try_from(since).unwrap_or(i64::MAX))
+}
+
+/// Which replica this is: the pod's name, or the machine's and the process's.
+fn identity() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "plimsoll".to_owned());
+    format!("{host}_{}", std::process::id())
+}

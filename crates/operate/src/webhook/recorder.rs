@@ -1,0 +1,111 @@
+//! The audit trail: a JSON line a decision, to a file or to standard output. Reviews never wait for it.
+
+use super::metrics::Metrics;
+use serde::Serialize;
+use std::{
+    fs::OpenOptions,
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+};
+
+/// Most records that wait to be written. Each has some kilobytes at most.
+const WAITING_MAX: usize = 4_096;
+
+/// Longest record, bytes. An object of 3 MiB is told without itself.
+pub const RECORD_MAX: usize = 256 << 10;
+
+/// Largest file before it is put aside as `FILE.1`; one is kept aside.
+const FILE_MAX: u64 = 256 << 20;
+
+/// Writes records.
+#[derive(Debug, Clone)]
+pub struct Recorder {
+    sender: SyncSender<Vec<u8>>,
+    metrics: Arc<Metrics>,
+}
+
+impl Recorder {
+    /// To standard output.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn to_output(metrics: Arc<Metrics>) -> io::Result<Self> {
+        Self::start(metrics, |records| {
+            let mut out = io::stdout().lock();
+            while let Some(lines) = next(&records) {
+                drop(out.write_all(&lines).and_then(|()| out.flush()));
+            }
+        })
+    }
+
+    /// To a file, which is put aside when it is large.
+    ///
+    /// # Errors
+    /// It cannot be written to.
+    pub fn to_file(path: &Path, metrics: Arc<Metrics>) -> io::Result<Self> {
+        let mut file = RolledFile::open(path.to_owned())?;
+        Self::start(metrics, move |records| {
+            while let Some(lines) = next(&records) {
+                if let Err(error) = file.write(&lines) {
+                    tracing::error!(%error, file = %file.path.display(), "decisions could not be recorded");
+                }
+            }
+        })
+    }
+
+    fn start(metrics: Arc<Metrics>, write: impl FnOnce(Receiver<Vec<u8>>) + Send + 'static) -> io::Result<Self> {
+        let (sender, records) = sync_channel(WAITING_MAX);
+        std::thread::Builder::new().name("records".to_owned()).spawn(move || write(records))?;
+        Ok(Self { sender, metrics })
+    }
+
+    /// Records a decision; where too many wait it is lost, and counted.
+    pub fn record(&self, record: &impl Serialize) {
+        let Ok(mut line) = serde_json::to_vec(record) else { return };
+        line.push(b'\n');
+        if self.sender.try_send(line).is_err() {
+            self.metrics.lost_record();
+        }
+    }
+}
+
+/// The next line, and what else waits.
+fn next(records: &Receiver<Vec<u8>>) -> Option<Vec<u8>> {
+    let mut lines = records.recv().ok()?;
+    while lines.len() < RECORD_MAX
+        && let Ok(line) = records.try_recv()
+    {
+        lines.extend_from_slice(&line);
+    }
+    Some(lines)
+}
+
+struct RolledFile {
+    path: PathBuf,
+    file: BufWriter<std::fs::File>,
+    size: u64,
+}
+
+impl RolledFile {
+    fn open(path: PathBuf) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(&path)?;
+        let size = file.metadata()?.len();
+        Ok(Self { path, file: BufWriter::new(file), size })
+    }
+
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        if self.size > FILE_MAX {
+            let mut aside = self.path.clone().into_os_string();
+            aside.push(".1");
+            std::fs::rename(&self.path, aside)?;
+            *self = Self::open(std::mem::take(&mut self.path))?;
+        }
+        self.file.write_all(lines)?;
+        self.size += lines.len() as u64;
+        self.file.flush()
+    }
+}
