@@ -20,6 +20,8 @@ mod review;
 mod seen;
 mod server;
 mod siblings;
+#[cfg(test)]
+mod tests;
 mod watch;
 mod words;
 pub mod world;

@@ -9,6 +9,7 @@
 //! - [`decisions`]: one placement on 1,213 to 99,466 nodes
 //! - [`openb`] (`sweep`, `bounds`): the placement experiment of ATC'23, and the pattern bounds
 //! - [`events`]: the simulator on Philly
+//! - [`webhook`] (`rules`, `webhook`): the rules on pods, and reviews over TLS
 //! - [`prometheus`]: a week of samples from a real Prometheus, beside a reader that only drains the same answers
 //!
 //! `decisions`, `sweep`, `bounds` and `events` need [`traces`]: without them they say so and are skipped.
@@ -23,6 +24,7 @@ mod openb;
 mod packing;
 mod prometheus;
 mod traces;
+mod webhook;
 
 use anyhow::Context as _;
 use std::{path::Path, process::ExitCode, time::Duration};
@@ -31,7 +33,7 @@ use std::{path::Path, process::ExitCode, time::Duration};
 type Section = fn() -> anyhow::Result<()>;
 
 /// The sections, in the order in which they are printed.
-const SECTIONS: [(&str, Section); 10] = [
+const SECTIONS: [(&str, Section); 12] = [
     ("audit", audit::run),
     ("packing", packing::run),
     ("repack", packing::repacking),
@@ -42,6 +44,8 @@ const SECTIONS: [(&str, Section); 10] = [
     ("bounds", openb::bounds),
     ("events", events::run),
     ("prometheus", prometheus::run),
+    ("rules", webhook::rules),
+    ("webhook", webhook::run),
 ];
 
 fn main() -> ExitCode {
@@ -60,6 +64,11 @@ fn run(words: &[String]) -> anyhow::Result<()> {
         && word == audit::STAGES
     {
         return audit::stages(Path::new(path));
+    }
+    if let [word, path] = words
+        && word == webhook::SERVER
+    {
+        return webhook::server(Path::new(path));
     }
     if let [word, nodes, path] = words
         && word == "--write"

@@ -1,0 +1,297 @@
+//! Rules on pods, and reviews over TLS: a server of one thread in a process of its own, and a client that keeps its connections, as
+//! the API server does.
+
+use crate::{Numbers, kib};
+use anyhow::{Context as _, ensure};
+use plimsoll_decide::guard::{self, Policy, Siblings, State};
+use plimsoll_fleet::Timestamp;
+use plimsoll_observe::manifest;
+use plimsoll_operate::{
+    certificate::{Life, Made, Served},
+    webhook::{World, serve_alone},
+};
+use serde_json::{Value, json};
+use std::{
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// The word by which this program is the server: the folder with the certificate follows.
+pub const SERVER: &str = "--webhook-server";
+
+/// Objects that are asked about, over and over.
+const OBJECTS: usize = 1_000;
+
+/// Reviews at once where the server is to be kept busy, as of an API server that many clients use.
+const AT_ONCE: usize = 16;
+
+/// Reviews a second where waits are measured: what is asked for.
+const RATE: u64 = 5_000;
+
+/// Every built-in rule, refusing, and five of a user's own.
+fn policy() -> anyhow::Result<Policy> {
+    let guardrail = json!({ "apiVersion": "plimsoll.dev/v1alpha1", "kind": "Guardrail", "metadata": { "name": "all" }, "spec": {
+        "mode": "enforce",
+        "exemptions": [{ "rules": ["*"], "namespace": "kube-*", "reason": "the cluster's own", "expires": "2099-01-01" }] } });
+    let team = json!({ "apiVersion": "plimsoll.dev/v1alpha1", "kind": "Team", "metadata": { "name": "search" },
+        "spec": { "namespaces": ["search*"], "models": ["NVIDIA-*"] } });
+    let pool = json!({ "apiVersion": "plimsoll.dev/v1alpha1", "kind": "Pool", "metadata": { "name": "h100" },
+        "spec": { "nodeLabels": { "pool": "h100" }, "gpusPerNode": 8, "cpusPerNode": 96.0, "memoryGiBPerNode": 1024.0 } });
+    let read = [guardrail, team, pool].iter().map(|object| Ok(plimsoll_api::read(object)?)).collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(Policy::new(read.into_iter().flatten().collect())?)
+}
+
+/// An object as a cluster gets them: most of them pods and Deployments of some kilobytes, half of them good.
+fn object(numbers: &mut Numbers) -> Value {
+    let at = numbers.below(1_000_000);
+    let is_good = numbers.below(2) == 0;
+    let gpus = 1 + numbers.below(8);
+    let env: Vec<Value> =
+        (0..numbers.below(20)).map(|at| json!({ "name": format!("SETTING_{at}"), "value": "some value of some length" })).collect();
+    let probe =
+        |failures: u64| json!({ "httpGet": { "path": "/health", "port": 8000 }, "periodSeconds": 10, "failureThreshold": failures });
+    let mut server = json!({ "name": "server", "image": if is_good { "ghcr.io/acme/vllm:v0.19.1" } else { "vllm/vllm-openai:latest" },
+        "args": ["--model", "meta-llama/Llama-3.3-70B-Instruct", "--tensor-parallel-size", "8", "--gpu-memory-utilization", "0.92"], "env": env,
+        "ports": [{ "containerPort": 8000 }],
+        "resources": { "requests": { "cpu": "8", "memory": "64Gi" }, "limits": { "cpu": "8", "memory": "64Gi", "nvidia.com/gpu": gpus } },
+        "volumeMounts": [{ "name": "cache", "mountPath": "/root/.cache" }, { "name": "shm", "mountPath": "/dev/shm" }] });
+    if is_good {
+        server["startupProbe"] = probe(90);
+        server["readinessProbe"] = probe(3);
+        server["livenessProbe"] = probe(3);
+    }
+    let labels =
+        json!({ "app": format!("llm-{at}"), "plimsoll.dev/team": "search", "cost-centre": "4711", "plimsoll.dev/class": "online" });
+    let sidecar = json!({ "name": "metrics", "image": "ghcr.io/acme/exporter:1.4", "resources": { "requests": { "cpu": "100m", "memory": "128Mi" },
+        "limits": { "cpu": "100m", "memory": "128Mi" } } });
+    let spec = json!({ "containers": [server, sidecar], "nodeSelector": { "nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3", "pool": "h100" },
+        "tolerations": [{ "key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule" }],
+        "volumes": [{ "name": "cache", "emptyDir": {} }, { "name": "shm", "emptyDir": { "medium": "Memory" } }],
+        "topologySpreadConstraints": [{ "maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway" }] });
+    let metadata = json!({ "name": format!("llm-{at}"), "namespace": "search", "labels": labels.clone() });
+    if numbers.below(3) == 0 {
+        json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": { "replicas": 2,
+            "selector": { "matchLabels": { "app": format!("llm-{at}") } }, "template": { "metadata": { "labels": labels }, "spec": spec } } })
+    } else {
+        json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec })
+    }
+}
+
+fn review(object: &Value, uid: usize) -> Vec<u8> {
+    let (group, kind) = if object["kind"] == "Pod" { ("", "Pod") } else { ("apps", "Deployment") };
+    json!({ "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": { "uid": format!("{uid:08x}-0000-4000-8000-000000000000"),
+        "kind": { "group": group, "version": "v1", "kind": kind },
+        "resource": { "group": group, "version": "v1", "resource": format!("{}s", kind.to_lowercase()) },
+        "name": object["metadata"]["name"], "namespace": "search", "operation": "CREATE", "userInfo": { "username": "alice", "groups": ["system:authenticated"] },
+        "object": object, "oldObject": null, "dryRun": false, "options": { "apiVersion": "meta.k8s.io/v1", "kind": "CreateOptions" } } })
+    .to_string()
+    .into_bytes()
+}
+
+/// The rules alone.
+pub fn rules() -> anyhow::Result<()> {
+    let (policy, siblings, state) = (policy()?, Siblings::new(true), State::default());
+    let mut numbers = Numbers(1);
+    let objects: Vec<_> = (0..OBJECTS)
+        .map(|_| manifest::read(&object(&mut numbers).to_string()).0.remove(0))
+        .filter_map(|document| Some((document.written()?, document.node.json())))
+        .collect();
+    let now = Timestamp(1_800_000_000);
+    let mut micros = Vec::new();
+    let mut breaches = 0;
+    for _ in 0..20 {
+        for (written, _json) in &objects {
+            let start = Instant::now();
+            let judgement = guard::judge(&policy, written, &siblings, &state, now);
+            micros.push(start.elapsed().as_secs_f64() * 1e6);
+            breaches += judgement.breaches.len();
+        }
+    }
+    micros.sort_by(f64::total_cmp);
+    let at = |share: f64| micros[((micros.len() - 1) as f64 * share) as usize];
+    println!("30 rules on {} pods and Deployments, {:.1} broken each", objects.len(), breaches as f64 / micros.len() as f64);
+    println!("  median {:.1} us, p99 {:.1} us an object (asked: 20 us a pod)", at(0.5), at(0.99));
+    Ok(())
+}
+
+/// This program as the server: one thread, so one core at most.
+pub fn server(folder: &Path) -> anyhow::Result<()> {
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).with_context(|| name.to_owned());
+    let served = Arc::new(Served::default());
+    served.set(&read("tls.crt")?, &read("tls.key")?)?;
+    let world = Arc::new(World::default());
+    world.set_policy(policy()?);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        std::fs::write(folder.join("port.part"), listener.local_addr()?.port().to_string())?;
+        std::fs::rename(folder.join("port.part"), folder.join("port"))?;
+        Ok(serve_alone(listener, world, served, std::future::pending()).await?)
+    })
+}
+
+/// Reviews over TLS.
+pub fn run() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let now = jiff::Timestamp::now().as_second();
+    let made = Made::new(&["127.0.0.1".to_owned()], now, Life::default())?;
+    std::fs::write(folder.path().join("tls.crt"), &made.certificate)?;
+    std::fs::write(folder.path().join("tls.key"), &made.key)?;
+    let server = Server::start(folder.path())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let load = Arc::new(Load::new(&made.bundle, server.port)?);
+    println!(
+        "reviews of pods and Deployments ({} bytes in the middle) over TLS 1.3 and HTTP/2 on loopback; the server has one thread,",
+        load.middle()
+    );
+    println!("the client another core; 30 rules");
+    // Until the allocator and the connection are warm.
+    runtime.block_on(load.busy(20_000))?;
+    let before = server.rss()?;
+    let start = Instant::now();
+    let waits = runtime.block_on(load.busy(300_000))?;
+    println!(
+        "  kept busy by {AT_ONCE} at once: {:.0} reviews/s (asked: 5,000); {}",
+        waits.len() as f64 / start.elapsed().as_secs_f64(),
+        percentiles(waits)
+    );
+    let waits = runtime.block_on(load.paced(60 * RATE))?;
+    println!("  at {RATE} reviews/s for a minute, from the moment that each was due: {} (asked: p99 2 ms, p99.9 5 ms)", percentiles(waits));
+    let mut sizes = vec![before];
+    for _ in 0..4 {
+        runtime.block_on(load.busy(500_000))?;
+        sizes.push(server.rss()?);
+    }
+    let sizes: Vec<String> = sizes.iter().map(|kib| format!("{:.1}", *kib as f64 / 1_024.0)).collect();
+    println!("  resident before and after each half million of 2 million reviews: {} MiB (asked: flat, 64 at most)", sizes.join(", "));
+    println!("  peer: Kyverno publishes 42.7 ms in the mean at 100 users with 17 rules (its own load test, another machine)");
+    Ok(())
+}
+
+struct Server {
+    child: Child,
+    port: u16,
+}
+
+impl Server {
+    fn start(folder: &Path) -> anyhow::Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg(SERVER)
+            .arg(folder)
+            .stdin(Stdio::null())
+            .spawn()
+            .context("cannot start the server")?;
+        let start = Instant::now();
+        loop {
+            if let Ok(port) = std::fs::read_to_string(folder.join("port")) {
+                return Ok(Self { child, port: port.parse()? });
+            }
+            if start.elapsed() > Duration::from_secs(30) || child.try_wait()?.is_some() {
+                drop(child.kill());
+                anyhow::bail!("the server does not start");
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Resident memory, KiB.
+    fn rss(&self) -> anyhow::Result<u64> {
+        kib(&std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?, "VmRSS:").context("no VmRSS")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+struct Load {
+    client: reqwest::Client,
+    url: String,
+    bodies: Vec<Vec<u8>>,
+}
+
+impl Load {
+    fn new(authority: &str, port: u16) -> anyhow::Result<Self> {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let client = reqwest::Client::builder()
+            .tls_certs_only([reqwest::Certificate::from_pem(authority.as_bytes())?])
+            .timeout(Duration::from_secs(10))
+            .build()?;
+        let mut numbers = Numbers(2);
+        let bodies = (0..OBJECTS).map(|uid| review(&object(&mut numbers), uid)).collect();
+        Ok(Self { client, url: format!("https://127.0.0.1:{port}/validate"), bodies })
+    }
+
+    fn middle(&self) -> usize {
+        let mut sizes: Vec<usize> = self.bodies.iter().map(Vec::len).collect();
+        sizes.sort_unstable();
+        sizes[sizes.len() / 2]
+    }
+
+    async fn one(&self, at: usize) -> anyhow::Result<()> {
+        let body = self.bodies[at % self.bodies.len()].clone();
+        let answer = self.client.post(&self.url).header("content-type", "application/json").body(body).send().await?;
+        ensure!(answer.status().is_success(), "the server answers {}", answer.status());
+        let answer = answer.bytes().await?;
+        ensure!(answer.windows(10).any(|window| window == b"\"allowed\":"), "no review");
+        Ok(())
+    }
+
+    /// As many as it takes, [`AT_ONCE`] at any time; how long each took, seconds.
+    async fn busy(self: &Arc<Self>, count: usize) -> anyhow::Result<Vec<f32>> {
+        let workers = (0..AT_ONCE).map(|worker| {
+            let load = self.clone();
+            tokio::spawn(async move {
+                let mut waits = Vec::with_capacity(count / AT_ONCE);
+                for at in 0..count / AT_ONCE {
+                    let start = Instant::now();
+                    load.one(worker * 61 + at).await?;
+                    waits.push(start.elapsed().as_secs_f32());
+                }
+                anyhow::Ok(waits)
+            })
+        });
+        let mut all = Vec::with_capacity(count);
+        for worker in futures::future::join_all(workers).await {
+            all.extend(worker??);
+        }
+        Ok(all)
+    }
+
+    /// One each time that one is due, whether or not those before have been answered; from when it was due, seconds.
+    async fn paced(self: &Arc<Self>, count: u64) -> anyhow::Result<Vec<f32>> {
+        let start = Instant::now();
+        let mut sent = tokio::task::JoinSet::new();
+        let mut waits = Vec::new();
+        for at in 0..count {
+            let due = Duration::from_nanos(at * 1_000_000_000 / RATE);
+            if due > start.elapsed() {
+                // The timer of the runtime counts milliseconds: those of one are sent together, as of a burst.
+                tokio::time::sleep_until((start + due).into()).await;
+            }
+            let load = self.clone();
+            sent.spawn(async move {
+                load.one(usize::try_from(at).unwrap_or_default()).await?;
+                anyhow::Ok((start.elapsed() - due).as_secs_f32())
+            });
+            while let Some(done) = sent.try_join_next() {
+                waits.push(done??);
+            }
+        }
+        while let Some(done) = sent.join_next().await {
+            waits.push(done??);
+        }
+        Ok(waits)
+    }
+}
+
+fn percentiles(mut waits: Vec<f32>) -> String {
+    waits.sort_by(f32::total_cmp);
+    let at = |share: f64| waits[((waits.len() - 1) as f64 * share) as usize] * 1e3;
+    format!("p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms", at(0.5), at(0.99), at(0.999))
+}
