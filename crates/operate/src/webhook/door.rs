@@ -14,8 +14,8 @@ use kube::{
     api::{ApiResource, DynamicObject, Patch, PatchParams},
 };
 use plimsoll_api::{Mode, team::Booking};
-use plimsoll_decide::guard::{self, Judgement, Policy, Siblings, State};
-use plimsoll_fleet::{Name, Timestamp, written::Written};
+use plimsoll_decide::guard::{self, Judgement, Policy, Siblings, State, Submitted};
+use plimsoll_fleet::{Name, Timestamp, selector::Labels, written::Written};
 use plimsoll_observe::manifest::{self, Node};
 use serde_json::json;
 use std::{
@@ -57,6 +57,8 @@ pub struct Decided {
     pub by_controller: bool,
     /// The object that was judged.
     pub object: Option<Node>,
+    /// The labels of its namespace, where they are known.
+    pub namespace_labels: Option<Labels>,
     /// GPUs that were booked, and tries that another replica was faster with.
     pub booked: (u64, u64),
 }
@@ -84,19 +86,19 @@ impl Door {
     pub async fn validate(&self, request: Request) -> Result<Decided, DoorError> {
         let Some(asked) = self.asked(request) else { return Ok(Decided::default()) };
         let policy = self.world.policy();
-        let by_controller = guard::is_by_controller(&asked.new, &asked.user);
+        let by_controller = guard::is_by_controller(&asked.new.written, &asked.user);
         if by_controller {
-            return Ok(Decided { by_controller, object: Some(asked.node), ..Decided::default() });
+            return Ok(Decided { by_controller, object: Some(asked.new.node), ..Decided::default() });
         }
-        let siblings = with_missing(self.world.siblings(), self.client.as_ref(), &asked.new).await;
+        let siblings = with_missing(self.world.siblings(), self.client.as_ref(), &asked.new.written).await;
         let now = now();
-        let demand = guard::demand(&policy, &asked.new, &siblings);
-        let (key, team) = (Key::of(&asked.new), demand.team.clone().unwrap_or_default());
+        let demand = guard::demand(&policy, &asked.new.written, &siblings);
+        let (key, team) = (Key::of(&asked.new.written), demand.team.clone().unwrap_or_default());
         let own = self.world.ledger().held(&team, &[], &key, now).own;
         let books = demand.limit.is_some()
             && demand.mode == Mode::Enforce
             && !asked.dry_run
-            && !asked.new.owned
+            && !asked.new.written.owned
             && demand.devices.is_some_and(|devices| devices > own);
         let review = Review { world: &self.world, policy: &policy, siblings: &siblings, asked: &asked, team: &team, key: &key, now };
         match (&self.client, demand.devices) {
@@ -135,17 +137,17 @@ impl Door {
             return None;
         }
         let api_version = request.kind.api_version();
-        let written = |node: &Node| {
-            let mut written = manifest::written(&api_version, &request.kind.kind, node);
+        let object = |node: Node| {
+            let mut written = manifest::written(&api_version, &request.kind.kind, &node);
             if written.namespace.is_empty() {
                 written.namespace = request.namespace.as_str().into();
             }
             if written.name.is_empty() {
                 written.name = request.name.as_str().into();
             }
-            written
+            Object { written, node }
         };
-        Some(Asked { new: written(&node), old: old.as_ref().map(written), node, user: request.user_info.username, dry_run })
+        Some(Asked { new: object(node), old: old.map(object), user: request.user_info.username, dry_run })
     }
 
     /// A change of `scale` is one of the object's replicas.
@@ -160,13 +162,14 @@ impl Door {
             _ => return None,
         };
         let key = Key { kind: kind.into(), namespace: request.namespace.as_str().into(), name: request.name.as_str().into() };
-        let old = self.world.ledger().holder(&key)?.clone();
-        let mut new = Written::clone(&old);
+        let old = Written::clone(self.world.ledger().holder(&key)?);
+        let mut new = old.clone();
         new.replicas = Some(u32::try_from(replicas).unwrap_or(u32::MAX));
         for template in &mut new.templates {
             template.pods = Some(replicas);
         }
-        Some(Asked { new, old: Some(Written::clone(&old)), node, user: request.user_info.username.clone(), dry_run })
+        let (new, old) = (Object { written: new, node: node.clone() }, Object { written: old, node });
+        Some(Asked { new, old: Some(old), user: request.user_info.username.clone(), dry_run })
     }
 
     fn turn(&self, team: &Name) -> Arc<tokio::sync::Mutex<()>> {
@@ -180,11 +183,16 @@ impl Door {
 
 /// What a request asks to let in.
 struct Asked {
-    new: Written,
-    old: Option<Written>,
-    node: Node,
+    new: Object,
+    old: Option<Object>,
     user: String,
     dry_run: bool,
+}
+
+/// An object, as sent and as rules see it.
+struct Object {
+    written: Written,
+    node: Node,
 }
 
 /// Has anything changed that a rule looks at?
@@ -216,10 +224,13 @@ impl Review<'_> {
             own_gpus: held.own,
             images: self.world.images(),
         };
-        let judge = |object: &Written| guard::judge(self.policy, object, self.siblings, &state, self.now);
+        let judge = |object: &Object| {
+            let json = || object.node.json();
+            let submitted = Submitted { written: &object.written, json: &json };
+            guard::judge(self.policy, &submitted, self.siblings, &state, self.now)
+        };
         let mut judgement = judge(&self.asked.new);
-        let refuses = judgement.breaches.iter().any(|breach| breach.mode == Mode::Enforce);
-        if let (true, Some(old)) = (refuses, &self.asked.old) {
+        if let (true, Some(old)) = (is_refused(&judgement), &self.asked.old) {
             ease(&mut judgement, &judge(old));
         }
         judgement
@@ -279,7 +290,8 @@ impl Review<'_> {
             answer: words::answer(&judgement),
             judgement: Some(judgement),
             by_controller: false,
-            object: Some(self.asked.node.clone()),
+            object: Some(self.asked.new.node.clone()),
+            namespace_labels: self.siblings.labels_of(&self.asked.new.written.namespace).cloned(),
             booked,
         }
     }

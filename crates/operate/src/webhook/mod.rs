@@ -47,6 +47,10 @@ use door::{Decided, Door, DoorError};
 use http_body_util::{BodyExt as _, Limited};
 use kube::Client;
 use plimsoll_fleet::Timestamp;
+use plimsoll_observe::{
+    decisions::{Broken, Form, Record},
+    manifest::{Node, Tree},
+};
 use std::{
     future::Future,
     net::SocketAddr,
@@ -265,7 +269,6 @@ async fn review(shared: &Shared, path: &'static str, request: Request) -> Result
     let body = body(shared, request).await?;
     let request = review::decode(&body).map_err(|error| wrong(StatusCode::BAD_REQUEST, error.to_string()))?;
     drop(body);
-    let (uid, is_dry_run) = (request.uid.clone(), request.dry_run.unwrap_or(false));
     let told = Told::of(&request);
     let decided = match path {
         "validate" => shared.door.validate(request).await,
@@ -275,9 +278,9 @@ async fn review(shared: &Shared, path: &'static str, request: Request) -> Result
         tracing::error!(%error, "a review could not be answered");
         wrong(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
     })?;
-    note(shared, &told, &uid, is_dry_run, &decided);
     let is_refused = decided.answer.refusal.is_some();
-    let body = decided.answer.encode(&uid).map_err(|error| wrong(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    let body = decided.answer.encode(&told.uid).map_err(|error| wrong(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    note(shared, told, decided);
     Ok((([(header::CONTENT_TYPE, "application/json")], body).into_response(), is_refused))
 }
 
@@ -308,19 +311,27 @@ async fn body(shared: &Shared, request: Request) -> Result<Bytes, Response> {
 
 /// What of a request is told in logs and records.
 struct Told {
+    uid: String,
     operation: &'static str,
     namespace: String,
     user: String,
+    dry_run: bool,
 }
 
 impl Told {
     fn of(request: &review::Request) -> Self {
-        Self { operation: request.operation.name(), namespace: request.namespace.clone(), user: request.user_info.username.clone() }
+        Self {
+            uid: request.uid.clone(),
+            operation: request.operation.name(),
+            namespace: request.namespace.clone(),
+            user: request.user_info.username.clone(),
+            dry_run: request.dry_run.unwrap_or(false),
+        }
     }
 }
 
 /// Counts, logs and records a decision.
-fn note(shared: &Shared, told: &Told, uid: &str, is_dry_run: bool, decided: &Decided) {
+fn note(shared: &Shared, told: Told, decided: Decided) {
     let Some(judgement) = &decided.judgement else { return };
     for breach in &judgement.breaches {
         shared.metrics.broke(&breach.rule, breach.mode, &told.namespace);
@@ -330,9 +341,38 @@ fn note(shared: &Shared, told: &Told, uid: &str, is_dry_run: bool, decided: &Dec
         shared.metrics.booked(gpus, conflicts);
     }
     if let Some(refusal) = &decided.answer.refusal {
-        tracing::info!(uid, operation = told.operation, namespace = told.namespace, user = told.user, refusal, "refused");
+        let Told { uid, operation, namespace, user, .. } = &told;
+        tracing::info!(uid, operation, namespace, user, refusal, "refused");
     }
-    let _ = is_dry_run;
+    let is_told = judgement.wants_gpus || !judgement.breaches.is_empty();
+    if let (Some(recorder), true) = (&shared.recorder, is_told) {
+        recorder.record(&record(told, decided));
+    }
+}
+
+fn record(told: Told, decided: Decided) -> Record {
+    let judgement = decided.judgement.unwrap_or_default();
+    let broken = |breach: &plimsoll_decide::guard::Breach| Broken {
+        rule: breach.rule.to_string(),
+        mode: breach.mode.name().to_owned(),
+        path: breach.path.to_string(),
+        message: breach.message(),
+    };
+    Record {
+        plimsoll: Form::V1,
+        at: now(),
+        uid: told.uid,
+        operation: told.operation.to_owned(),
+        namespace: told.namespace,
+        namespace_labels: decided.namespace_labels,
+        user: told.user,
+        dry_run: told.dry_run,
+        by_controller: decided.by_controller,
+        allowed: decided.answer.refusal.is_none(),
+        breaches: judgement.breaches.iter().map(broken).collect(),
+        patched: !decided.answer.patch.is_empty(),
+        object: decided.object.unwrap_or(Node { line: 0, tree: Tree::Null }),
+    }
 }
 
 /// The moment.

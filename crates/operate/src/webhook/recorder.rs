@@ -12,11 +12,14 @@ use std::{
     },
 };
 
-/// Most records that wait to be written. Each has some kilobytes at most.
-const WAITING_MAX: usize = 4_096;
+/// Most records that wait to be written. Nearly all have some kilobytes.
+const WAITING_MAX: usize = 1_024;
 
-/// Longest record, bytes. An object of 3 MiB is told without itself.
-pub const RECORD_MAX: usize = 256 << 10;
+/// Longest record, bytes: what their reader takes.
+const RECORD_MAX: usize = 4 << 20;
+
+/// As many lines as have so many bytes together are written at once.
+const TOGETHER: usize = 256 << 10;
 
 /// Largest file before it is put aside as `FILE.1`; one is kept aside.
 const FILE_MAX: u64 = 256 << 20;
@@ -67,6 +70,9 @@ impl Recorder {
     pub fn record(&self, record: &impl Serialize) {
         let Ok(mut line) = serde_json::to_vec(record) else { return };
         line.push(b'\n');
+        if line.len() > RECORD_MAX {
+            return self.metrics.lost_record();
+        }
         if self.sender.try_send(line).is_err() {
             self.metrics.lost_record();
         }
@@ -76,7 +82,7 @@ impl Recorder {
 /// The next line, and what else waits.
 fn next(records: &Receiver<Vec<u8>>) -> Option<Vec<u8>> {
     let mut lines = records.recv().ok()?;
-    while lines.len() < RECORD_MAX
+    while lines.len() < TOGETHER
         && let Ok(line) = records.try_recv()
     {
         lines.extend_from_slice(&line);

@@ -236,7 +236,7 @@ fn stop() -> anyhow::Result<Stop> {
             _ = term.recv() => {}
             _ = tokio::signal::ctrl_c() => {}
         }
-        drop(tell.send(true));
+        let _ = tell.send(true);
         std::future::pending::<()>().await;
     });
     Ok(Stop(told))
