@@ -1,6 +1,6 @@
 //! `Guardrail`: which rules hold where, in which mode, and who is exempt.
 
-use crate::{ApiError, Metadata, named, pattern::LENGTH_MAX};
+use crate::{ApiError, Metadata, defaults::Defaults, named, pattern::LENGTH_MAX};
 use plimsoll_fleet::{Class, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -77,6 +77,9 @@ pub struct GuardrailSpec {
     /// Who need not follow which rule, why, and until when.
     #[serde(default)]
     pub exemptions: Vec<Exemption>,
+    /// What is added to objects where it is absent; absent: nothing is.
+    #[serde(default)]
+    pub defaults: Defaults,
 }
 
 /// Namespaces.
@@ -212,7 +215,7 @@ impl Guardrail {
             let patterns: Vec<String> = exemption.namespace.iter().chain(&exemption.name).cloned().collect();
             check_patterns(&patterns).map_err(wrong)?;
         }
-        Ok(())
+        spec.defaults.check().map_err(|(field, why)| wrong(format!("spec.defaults.{field}"), why))
     }
 }
 

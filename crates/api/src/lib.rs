@@ -1,6 +1,7 @@
 //! The kinds that a user writes (group `plimsoll.dev`), their validation and their CRDs.
 //!
 //! - [`guardrail`]: which rules hold where, in which mode, and who is exempt
+//! - [`defaults`]: what a guardrail adds where it is absent
 //! - [`team`]: who owns namespaces, and how much they may use
 //! - [`pool`]: nodes managed alike, as far as a rule must know them
 //! - [`crd`]: the CustomResourceDefinitions, as `deploy/crds` has them
@@ -9,12 +10,14 @@
 //! a Kubernetes type.
 
 pub mod crd;
+pub mod defaults;
 pub mod guardrail;
 mod meta;
 pub mod pattern;
 pub mod pool;
 pub mod team;
 
+pub use defaults::Defaults;
 pub use guardrail::{Guardrail, Mode};
 pub use meta::Metadata;
 pub use pool::Pool;

@@ -35,6 +35,11 @@ fn what_is_wrong_is_said_with_its_place_and_the_remedy() {
         (exemption(" ", "2027-03-31", &json!(["*"])), "needs a reason"),
         (exemption("known", "soon", &json!(["*"])), "is not a day such as 2027-03-31"),
         (exemption("known", "2027-03-31", &json!([])), "names no rule"),
+        (json!({ "defaults": { "tolerations": true } }), "unknown field `tolerations`"),
+        (json!({ "defaults": { "pool": "l4-*" } }), "spec.defaults.pool: 'l4-*' is no name of a Pool"),
+        (json!({ "defaults": { "deadlines": { "deadlineHours": 0.0 } } }), "spec.defaults.deadlines.deadlineHours: it must be above 0"),
+        (json!({ "defaults": { "deadlines": { "cleanupHours": 1e9 } } }), "spec.defaults.deadlines.cleanupHours"),
+        (json!({ "defaults": { "deadlines": { "retries": 1_001 } } }), "spec.defaults.deadlines.retries"),
     ] {
         let error = read(&guardrail(&spec)).unwrap_err().to_string();
         assert!(error.contains(says) && error.starts_with("Guardrail production"), "{error}");
@@ -44,6 +49,31 @@ fn what_is_wrong_is_said_with_its_place_and_the_remedy() {
     assert!(other("plimsoll.dev/v9", "Guardrail").unwrap_err().to_string().contains("plimsoll.dev/v1alpha1"));
     assert!(other("plimsoll.dev/v1alpha1", "Guard").unwrap_err().to_string().contains("It has Guardrail, Team and Pool"));
     assert!(other("plimsoll.dev/v1alpha1", "Pool").unwrap_err().to_string().contains("nodeLabels"));
+}
+
+#[test]
+fn what_a_pool_cannot_offer_is_said() {
+    let pool =
+        |spec: &Value| read(&json!({ "apiVersion": "plimsoll.dev/v1alpha1", "kind": "Pool", "metadata": { "name": "a" }, "spec": spec }));
+    let offering = |devices: Value| pool(&json!({ "nodeLabels": { "nvidia.com/gpu.product": "NVIDIA-L4" }, "devices": devices }));
+    let Ok(Some(Resource::Pool(good))) = offering(json!([{ "resource": "nvidia.com/gpu.shared", "replicas": 4 }])) else {
+        panic!("it is good")
+    };
+    assert_eq!(good.model(), Some("NVIDIA-L4"), "as its nodes are labelled");
+    let slice = || json!({ "resource": "nvidia.com/mig-1g.10gb" });
+    for (devices, says) in [
+        (json!([{ "resource": "cpu" }]), "spec.devices[0]: 'cpu' is no resource of an accelerator"),
+        (json!([slice(), slice()]), "spec.devices[1]: nvidia.com/mig-1g.10gb is there twice"),
+        (json!([{ "resource": "nvidia.com/gpu", "replicas": 0 }]), "replicas: it must be from 1 to 100"),
+        (json!([{ "resource": "nvidia.com/gpu", "memoryGiB": 0.0 }]), "memoryGiB: it must be above zero"),
+        (json!([{ "resource": "nvidia.com/gpu", "compute": 101.0 }]), "compute: it must be above 0 and at most 100"),
+        (json!([{ "resource": "nvidia.com/gpu", "memory": 1 }]), "unknown field `memory`"),
+    ] {
+        let error = offering(devices).unwrap_err().to_string();
+        assert!(error.contains(says) && error.starts_with("Pool a"), "{error}");
+    }
+    let error = pool(&json!({ "nodeLabels": { "a": "b" }, "model": "" })).unwrap_err().to_string();
+    assert!(error.contains("spec.model: write it as the label"), "{error}");
 }
 
 /// The API server refuses a schema that is not structural; what it refuses is none of these (a live test applies them).

@@ -93,6 +93,11 @@ impl<'a> View<'a> {
         self.object.templates.iter().zip(&self.asks).filter(|(_, asked)| !asked.any()).map(|(template, _)| template)
     }
 
+    /// The pools that the pods of a template ask for.
+    pub fn pools_of(&self, template: &Template) -> impl Iterator<Item = &'a Pool> {
+        self.pools.iter().copied().filter(move |pool| asks_for(template, pool))
+    }
+
     /// Devices of all its pods at once, its autoscaler at its most; none: not known.
     #[must_use]
     pub fn devices(&self) -> Option<u64> {

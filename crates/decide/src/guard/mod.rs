@@ -5,6 +5,7 @@
 //! - [`rules`]: a file a rule; [`parameter`]: what of a rule a guardrail may set
 //! - [`is_by_controller`]: whether who asks is the controller of an object that was judged for all of its pods
 //! - [`demand()`]: what an object takes of what its team may have
+//! - [`defaults`]: what is added where its author said nothing, and the device that a need becomes
 //! - [`siblings`]: objects that a rule must see beside the one it judges; [`State`]: what only a cluster knows
 //! - `case`: the object as a rule sees it; `mend`: the lines that mend it
 //!
@@ -12,6 +13,7 @@
 //! API server. What a rule would need and is not given is reported as not judged; it is never taken for kept or broken.
 
 mod case;
+pub mod defaults;
 mod demand;
 mod mend;
 pub mod parameter;

@@ -7,7 +7,7 @@ use super::{
     rules::{self, Rule},
 };
 use plimsoll_api::{
-    Guardrail, Mode, Pool, Resource, Team,
+    Defaults, Guardrail, Mode, Pool, Resource, Team,
     guardrail::{Exemption, GuardrailSpec},
     pattern,
 };
@@ -128,6 +128,26 @@ impl Policy {
             .filter(|(guardrail, (mode, _))| Some(guardrail.spec.precedence) == greatest && *mode != Mode::Off)
             .map(|(guardrail, (mode, values))| Setting { mode: *mode, values, guardrail: guardrail.name.as_deref() })
             .collect()
+    }
+
+    /// The parameters of a rule as it holds for an object: of the first guardrail of those that count, else the rule's own.
+    pub(super) fn values(&self, rule: &'static Rule, view: &View<'_>) -> Values {
+        let index = rules::ALL.iter().position(|known| known.name == rule.name);
+        let held = index.and_then(|index| self.settings(index, view).first().map(|setting| setting.values.clone()));
+        held.unwrap_or_else(|| Values::new(rule.parameters, &BTreeMap::new()).unwrap_or_default())
+    }
+
+    /// Does any guardrail add anything to objects?
+    pub(super) fn adds_defaults(&self) -> bool {
+        self.guardrails.iter().any(|guardrail| guardrail.spec.defaults != Defaults::default())
+    }
+
+    /// The guardrails that cover an object and say something of what is added to it: name, precedence and what they say. In order
+    /// of name.
+    pub(super) fn defaults<'a>(&'a self, view: &View<'_>) -> Vec<(&'a str, i32, &'a Defaults)> {
+        let saying = self.guardrails.iter().filter(|guardrail| guardrail.spec.defaults != Defaults::default());
+        let covering = saying.filter(|guardrail| covers(&guardrail.spec, view));
+        covering.filter_map(|guardrail| Some((guardrail.name.as_deref()?, guardrail.spec.precedence, &guardrail.spec.defaults))).collect()
     }
 
     /// Why, and until when, `subject` need not follow the rule; the exemption that lasts longest counts.

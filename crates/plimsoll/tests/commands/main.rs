@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod check;
+mod defaults;
 mod documents;
 mod properties;
 mod repack;

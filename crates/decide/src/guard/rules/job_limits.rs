@@ -6,7 +6,7 @@ use plimsoll_api::Mode;
 use plimsoll_fleet::Seconds;
 use serde_json::json;
 
-pub(super) static RULE: Rule = Rule {
+pub(in crate::guard) static RULE: Rule = Rule {
     name: "job-limits",
     title: "Jobs have a deadline, few retries and a clean-up",
     why: "A job that hangs holds its GPUs until somebody looks, and one that fails takes them again for each retry",
@@ -32,8 +32,10 @@ longest run took.",
 };
 
 /// Which of the three fields a kind has: deadline, retries, clean-up.
-fn has(kind: &str) -> (bool, bool, bool) {
+pub(in crate::guard) fn has(api_version: &str, kind: &str) -> (bool, bool, bool) {
     match kind {
+        // Volcano has a kind Job of its own, without a deadline.
+        _ if api_version.starts_with("batch.volcano.sh/") => (false, false, true),
         "Job" | "CronJob" | "RayJob" => (true, true, true),
         "PyTorchJob" | "TFJob" | "MPIJob" | "XGBoostJob" | "PaddleJob" | "JAXJob" => (true, true, true),
         "TrainJob" => (true, false, false),
@@ -45,9 +47,7 @@ fn has(kind: &str) -> (bool, bool, bool) {
 fn judge(case: &Case<'_>, found: &mut Found) {
     let object = case.object;
     let Some(run) = &object.run else { return };
-    // Volcano has a kind Job of its own, without a deadline.
-    let (deadline, retries, cleanup) =
-        if object.api_version.starts_with("batch.volcano.sh/") { (false, false, true) } else { has(&object.kind) };
+    let (deadline, retries, cleanup) = has(&object.api_version, &object.kind);
     let seconds = |name: &str| (case.values.number(name) * 3_600.0) as u64;
     let path = &object.run_path;
     let mut bounded = |applies: bool, field: &str, is: Option<Seconds>, most: u64, suggested: u64, what: &str| {

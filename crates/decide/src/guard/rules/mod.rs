@@ -13,18 +13,18 @@ mod idle_timeout;
 mod image_registries;
 mod image_size;
 mod image_tags;
-mod job_limits;
+pub(super) mod job_limits;
 mod no_time_slicing_online;
 mod node_types;
 mod peak_hours;
 mod priority_class;
-mod probes;
+pub(super) mod probes;
 mod required_labels;
 mod resource_bounds;
 mod rolling_update;
 mod spread;
 mod team_gpus;
-mod toleration_and_selector;
+pub(super) mod toleration_and_selector;
 mod whole_gpu_requests;
 
 use super::{

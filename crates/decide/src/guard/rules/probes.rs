@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 /// The annotation with the time that the model takes to load.
 const LOAD_TIME: &str = "plimsoll.dev/load-time";
 
-pub(super) static RULE: Rule = Rule {
+pub(in crate::guard) static RULE: Rule = Rule {
     name: "probes",
     title: "Online GPU servers have a readiness probe, and a startup probe that outlasts their loading",
     why: "A server that loads a model for minutes gets requests too early, or is killed and begins again while it holds its GPUs",
@@ -40,13 +40,18 @@ fn judge(case: &Case<'_>, found: &mut Found) {
     if !case.is(Class::Online) {
         return;
     }
-    let said = case.said(LOAD_TIME).and_then(|text| mend::seconds(text));
-    let least = said.unwrap_or(case.values.count("startup-least"));
+    let (least, is_said) = least(case);
     for (template, _) in case.asking() {
         for container in case.servers(template).into_iter().filter(|container| container.image.is_some()) {
-            judge_server(container, least, said.is_some(), found);
+            judge_server(container, least, is_said, found);
         }
     }
+}
+
+/// The startup budget that a server must have, seconds, and whether its author says so.
+pub(in crate::guard) fn least(case: &Case<'_>) -> (u64, bool) {
+    let said = case.said(LOAD_TIME).and_then(|text| mend::seconds(text));
+    (said.unwrap_or(case.values.count("startup-least")), said.is_some())
 }
 
 fn judge_server(container: &Container, least: u64, is_said: bool, found: &mut Found) {
@@ -56,7 +61,7 @@ fn judge_server(container: &Container, least: u64, is_said: bool, found: &mut Fo
         let fix = mend::at(&path.key("readinessProbe"), probe(container, 3), "Give it one on its own health path.");
         found.breach(path.clone(), format!("the container {name} has no readiness probe"), fix);
     }
-    let startup = || probe(container, (least.max(600) / 10).max(1));
+    let startup = || probe(container, startup_failures(least));
     let give = "Give it one whose budget is longer than its slowest load.";
     match (container.startup.map(Probe::budget_s), container.liveness) {
         (None, Some(liveness)) => {
@@ -80,17 +85,31 @@ fn judge_server(container: &Container, least: u64, is_said: bool, found: &mut Fo
     }
 }
 
-/// On the health path of the server that the image names; else on the usual one.
-/// Paths and ports: the engines' own documentation (vLLM, SGLang, Triton, TGI and TEI, Ollama).
-fn probe(container: &Container, failures: u64) -> Value {
-    const KNOWN: [(&str, &str, u16); 5] = [
+/// Seconds between two probes of those that are suggested.
+pub(in crate::guard) const PERIOD_S: u64 = 10;
+
+/// How often a suggested startup probe may fail: ten minutes, or as long as the loading takes.
+pub(in crate::guard) fn startup_failures(least: u64) -> u64 {
+    least.max(600).div_ceil(PERIOD_S)
+}
+
+/// Path and usual port of the server that an image names; none: it is not known.
+/// Source: the engines' own documentation (vLLM, SGLang, Triton, TGI and TEI, Ollama).
+pub(in crate::guard) fn engine(image: &str) -> Option<(&'static str, u16)> {
+    const KNOWN: [(&str, &str, u16); 6] = [
         ("sglang", "/health", 30_000),
         ("triton", "/v2/health/ready", 8_000),
         ("text-generation-inference", "/health", 80),
         ("text-embeddings-inference", "/health", 80),
         ("ollama", "/", 11_434),
+        ("vllm", "/health", 8_000),
     ];
-    let image = container.image.as_deref().unwrap_or_default().to_ascii_lowercase();
-    let (_, path, usual) = KNOWN.into_iter().find(|(name, ..)| image.contains(name)).unwrap_or(("vllm", "/health", 8_000));
-    json!({ "httpGet": { "path": path, "port": container.port.unwrap_or(usual) }, "periodSeconds": 10, "failureThreshold": failures })
+    let image = image.to_ascii_lowercase();
+    KNOWN.into_iter().find(|(name, ..)| image.contains(name)).map(|(_, path, port)| (path, port))
+}
+
+/// On the health path of the server that the image names; else on the usual one.
+fn probe(container: &Container, failures: u64) -> Value {
+    let (path, usual) = engine(container.image.as_deref().unwrap_or_default()).unwrap_or(("/health", 8_000));
+    json!({ "httpGet": { "path": path, "port": container.port.unwrap_or(usual) }, "periodSeconds": PERIOD_S, "failureThreshold": failures })
 }

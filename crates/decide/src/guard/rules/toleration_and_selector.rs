@@ -11,7 +11,7 @@ use plimsoll_fleet::{
 };
 use serde_json::json;
 
-pub(super) static RULE: Rule = Rule {
+pub(in crate::guard) static RULE: Rule = Rule {
     name: "toleration-and-selector",
     title: "GPU pods tolerate the taint of GPU nodes and select the nodes that they need",
     why: "Without the toleration a pod never gets to a tainted GPU node; without a selector it lands on whatever GPU is free",
@@ -53,24 +53,34 @@ Mend: the lines that are shown.",
 };
 
 fn judge(case: &Case<'_>, found: &mut Found) {
-    let taints_of_pool: Vec<Taint> = case.pools.iter().flat_map(|pool| &pool.spec.taints).map(taint).collect();
     for (template, asked) in case.asking() {
         if asked.devices == asked.by_claims {
             continue;
         }
-        let taints = if case.pools.is_empty() { by_key(case, template) } else { taints_of_pool.clone() };
-        if let Some(taint) = taints.iter().find(|taint| !template.tolerations.iter().any(|toleration| toleration.covers(taint))) {
+        if let Some(taint) =
+            taints(case, template).iter().find(|taint| !template.tolerations.iter().any(|toleration| toleration.covers(taint)))
+        {
             let lines = json!([{ "key": &*taint.key, "operator": "Exists", "effect": effect(taint.effect) }]);
             let fix = mend::at(&template.spec().key("tolerations"), lines, "Tolerate the taint.");
             found.breach(template.spec(), format!("a pod does not tolerate the taint {} of GPU nodes", taint.key), fix);
         }
         let selectors = case.values.names("selectors");
-        if !selectors.is_empty() && case.pools.is_empty() && !template.names_label(|key| pattern::any(selectors, key)) {
+        if !selectors.is_empty() && case.pools.is_empty() && !names_gpu_nodes(case, template) {
             let lines = json!({ "nvidia.com/gpu.product": "MODEL-AS-THE-NODES-ARE-LABELLED" });
             let fix = mend::at(&template.spec().key("nodeSelector"), lines, "Select the nodes that it needs.");
             found.breach(template.spec(), "a pod selects no kind of GPU node, and may land on any".to_owned(), fix);
         }
     }
+}
+
+/// Does a pod of the template name a label that tells GPU nodes apart?
+pub(in crate::guard) fn names_gpu_nodes(case: &Case<'_>, template: &Template) -> bool {
+    template.names_label(|key| pattern::any(case.values.names("selectors"), key))
+}
+
+/// The taints that a pod of the template has to tolerate.
+pub(in crate::guard) fn taints(case: &Case<'_>, template: &Template) -> Vec<Taint> {
+    if case.pools.is_empty() { by_key(case, template) } else { case.pools.iter().flat_map(|pool| &pool.spec.taints).map(taint).collect() }
 }
 
 /// The taints of nodes with the devices that the pod asks for. Those of other vendors go by the resource's name.
@@ -87,7 +97,7 @@ fn by_key(case: &Case<'_>, template: &Template) -> Vec<Taint> {
     keys.into_iter().map(|key| taint(key)).collect()
 }
 
-fn taint(of_pool: &plimsoll_api::pool::PoolTaint) -> Taint {
+pub(in crate::guard) fn taint(of_pool: &plimsoll_api::pool::PoolTaint) -> Taint {
     let effect = match of_pool.effect {
         TaintEffect::NoSchedule => Effect::NoSchedule,
         TaintEffect::PreferNoSchedule => Effect::PreferNoSchedule,
@@ -96,7 +106,7 @@ fn taint(of_pool: &plimsoll_api::pool::PoolTaint) -> Taint {
     Taint { key: of_pool.key.as_str().into(), value: of_pool.value.as_str().into(), effect }
 }
 
-fn effect(effect: Effect) -> &'static str {
+pub(in crate::guard) fn effect(effect: Effect) -> &'static str {
     match effect {
         Effect::NoSchedule => "NoSchedule",
         Effect::PreferNoSchedule => "PreferNoSchedule",
