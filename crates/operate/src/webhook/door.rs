@@ -1,7 +1,7 @@
 //! Reviews: from a request to an answer, by what the [`World`] knows.
 
 use super::{
-    ledger::{BOOKED_S, Key},
+    ledger::{BOOKED_S, Key, until},
     now,
     review::{Answer, Operation, Request},
     siblings::with_missing,
@@ -272,15 +272,14 @@ impl Review<'_> {
             *booking.kind == *self.key.kind && *booking.namespace == *self.key.namespace && *booking.name == *self.key.name
         };
         // Those of other replicas are kept until their time is over: what this one has seen others may not have.
-        bookings
-            .retain(|booking| !own(booking) && booking.until.parse::<jiff::Timestamp>().is_ok_and(|until| until.as_second() > self.now.0));
-        let until = jiff::Timestamp::from_second(self.now.0.saturating_add(BOOKED_S)).unwrap_or(jiff::Timestamp::MAX).to_string();
+        bookings.retain(|booking| !own(booking) && until(booking, self.now).is_some());
+        let end = jiff::Timestamp::from_second(self.now.0.saturating_add(BOOKED_S)).unwrap_or(jiff::Timestamp::MAX).to_string();
         bookings.push(Booking {
             kind: self.key.kind.to_string(),
             namespace: self.key.namespace.to_string(),
             name: self.key.name.to_string(),
             gpus: devices,
-            until,
+            until: end,
         });
         bookings
     }

@@ -122,7 +122,7 @@ impl Ledger {
     /// Does a booking count beside what is seen?
     #[must_use]
     pub fn counts(&self, booking: &Booking, now: Timestamp) -> bool {
-        let Some(until) = until(booking).filter(|until| now < *until) else { return false };
+        let Some(until) = until(booking, now) else { return false };
         let key = Key { kind: (&*booking.kind).into(), namespace: (&*booking.namespace).into(), name: (&*booking.name).into() };
         let made = until.0.saturating_sub(BOOKED_S);
         let held = self.holders.get(&key).map_or(0, |holder| holder.devices);
@@ -165,10 +165,11 @@ pub struct Held {
     pub own: u64,
 }
 
-/// Until when a booking counts; none: it does not say, and counts no more.
-fn until(booking: &Booking) -> Option<Timestamp> {
+/// Until when a booking counts; none: it counts no more, does not say, or was made by a clock that was far ahead of this one: it
+/// must not hold GPUs until that time has come.
+pub fn until(booking: &Booking, now: Timestamp) -> Option<Timestamp> {
     let until: jiff::Timestamp = booking.until.parse().ok()?;
-    Some(Timestamp(until.as_second()))
+    Some(Timestamp(until.as_second())).filter(|until| now < *until && until.0 <= now.0.saturating_add(2 * BOOKED_S))
 }
 
 #[cfg(test)]
@@ -227,6 +228,15 @@ mod tests {
         // One of the same name that is let in later counts anew.
         let later = Timestamp(NOW.0 + 5);
         assert_eq!(ledger.held("a", &[booking("x", 2, 36)], &key("new"), later).devices, 2);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_takes_no_gpus_for_long() {
+        let ledger = Ledger::default();
+        let held = |for_s: i64, now: Timestamp| ledger.held("a", &[booking("x", 2, for_s)], &key("new"), now).devices;
+        assert_eq!((held(30, NOW), held(3_600, NOW)), (2, 0));
+        // Forward by a day: what was booked before has ended. Back by a day: it was made in the future.
+        assert_eq!((held(30, Timestamp(NOW.0 + 86_400)), held(30, Timestamp(NOW.0 - 86_400))), (0, 0));
     }
 
     #[test]

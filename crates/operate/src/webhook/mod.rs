@@ -16,7 +16,7 @@ mod ledger;
 mod metrics;
 mod recorder;
 pub mod registration;
-mod review;
+pub mod review;
 mod seen;
 mod server;
 mod siblings;
