@@ -27,18 +27,23 @@ use plimsoll_observe::{
     manifest, prometheus,
     snapshot::{self, WriteOptions},
 };
+use plimsoll_operate::webhook::{World, answer_alone};
 use plimsoll_report::{
     check::{self, At, Checked},
     csv, html, json, markdown, terminal,
 };
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeSet, error::Error, sync::LazyLock};
+use std::{
+    collections::BTreeSet,
+    error::Error,
+    sync::{Arc, LazyLock},
+};
 
 /// A reader of anything.
 pub type Target = fn(&[u8]);
 
 /// All targets, by the name of their folder of seeds.
-pub const ALL: [(&str, Target); 9] = [
+pub const ALL: [(&str, Target); 10] = [
     ("answer", answer),
     ("archive", archive),
     ("baseline", baseline),
@@ -47,6 +52,7 @@ pub const ALL: [(&str, Target); 9] = [
     ("manifests", manifests),
     ("prices", prices),
     ("quantity", quantity),
+    ("review", review),
     ("snapshot", snapshot),
 ];
 
@@ -355,4 +361,25 @@ fn judge(fleet: &Fleet) {
     let _ = html::page(&audit, None);
     let _ = csv::findings(&audit, None);
     let _ = markdown::report(&audit, None);
+}
+
+// ---- reviews
+
+static STRICT: LazyLock<Arc<World>> = LazyLock::new(|| {
+    let guardrail = serde_json::json!({ "apiVersion": "plimsoll.dev/v1alpha1", "kind": "Guardrail", "metadata": { "name": "all" },
+        "spec": { "mode": "enforce" } });
+    let world = World::default();
+    let read = plimsoll_api::read(&guardrail).expect("it is right");
+    world.set_policy(Policy::only(read.into_iter().collect()).expect("it is right"));
+    Arc::new(world)
+});
+
+/// The body of a request to the webhook. What is answered names its request, and is refused or let in, not both.
+pub fn review(data: &[u8]) {
+    let Ok(answer) = futures::executor::block_on(answer_alone(STRICT.clone(), data)) else { return };
+    let answer: serde_json::Value = serde_json::from_slice(&answer).expect("the answer is JSON");
+    let response = &answer["response"];
+    assert!(response["uid"].is_string(), "{answer}");
+    assert_eq!(response["allowed"] == false, response["status"]["message"].is_string(), "{answer}");
+    assert!(answer.to_string().len() < 1 << 20, "an answer is small, whatever was asked");
 }

@@ -16,7 +16,7 @@ use std::{
 };
 
 /// Mutations of all seeds of a target together; those that end in an audit and five reports are slower.
-const MUTATIONS: [(&str, usize); 9] = [
+const MUTATIONS: [(&str, usize); 10] = [
     ("answer", 600),
     ("archive", 600),
     ("baseline", 2_000),
@@ -25,6 +25,7 @@ const MUTATIONS: [(&str, usize); 9] = [
     ("manifests", 400),
     ("prices", 10_000),
     ("quantity", 100_000),
+    ("review", 2_000),
     ("snapshot", 2_000),
 ];
 

@@ -57,6 +57,12 @@ impl Process {
         }
     }
 
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// Its process id.
     #[must_use]
     pub fn id(&self) -> u32 {

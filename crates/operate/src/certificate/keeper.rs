@@ -72,7 +72,8 @@ impl Keeper {
                     }
                 }
             }
-            tokio::time::sleep(if failed.is_empty() { look } else { look.min(Duration::from_secs(2)) }).await;
+            let is_well = failed.is_empty() && served.holds(jiff::Timestamp::now().as_second());
+            tokio::time::sleep(if is_well { look } else { look.min(Duration::from_secs(1)) }).await;
         }
     }
 }
@@ -103,8 +104,9 @@ impl Own {
             return Ok(());
         };
         let mut made = parts(&secret);
-        let is_usable = served.set(&made.certificate, &made.key).is_ok();
-        if !leader.leads() {
+        let is_usable = Self::use_unless_worse(&made, served, now);
+        // Where nobody can be answered, who leads does not matter: the Secret's version lets one of them write it.
+        if !leader.leads() && served.holds(now) {
             return Ok(());
         }
         let next = if is_usable { made.next(&self.hosts, now, self.life)? } else { Some(Made::new(&self.hosts, now, self.life)?) };
@@ -118,6 +120,15 @@ impl Own {
             made = next;
         }
         self.tell(client, &made.bundle).await
+    }
+
+    /// Shows the Secret's certificate, but for one that has ended where the one in use has not. False: it cannot be used.
+    fn use_unless_worse(made: &Made, served: &Served, now: i64) -> bool {
+        let has_ended = made.ends().is_none_or(|ends| ends <= now);
+        if has_ended && served.holds(now) {
+            return true;
+        }
+        served.set(&made.certificate, &made.key).is_ok()
     }
 
     fn secret(&self, made: &Made, version: Option<String>) -> Secret {

@@ -56,6 +56,12 @@ impl Made {
         Ok(Self { bundle: authority.pem(), authority_key: authority.key().serialize_pem(), certificate, key })
     }
 
+    /// When its leaf ends, Unix seconds; none: it cannot be read.
+    #[must_use]
+    pub fn ends(&self) -> Option<i64> {
+        ends(&first(&self.certificate)?)
+    }
+
     /// What is to take its place at `now`; none: it holds for long enough, and for all `hosts`.
     ///
     /// # Errors

@@ -186,6 +186,18 @@ pub async fn serve_alone(
     Ok(())
 }
 
+/// The body of the answer to the body of a request to `/validate`, by the rules that `world` has, without a cluster behind it.
+///
+/// # Errors
+/// [`review::ReviewError`]: what the server answers with the status 400.
+pub async fn answer_alone(world: Arc<World>, body: &[u8]) -> Result<Vec<u8>, review::ReviewError> {
+    let request = review::decode(body)?;
+    let uid = request.uid.clone();
+    let decided = Door::new(world, None).validate(request).await;
+    // Without a cluster nothing is booked, which alone can go wrong.
+    Ok(decided.unwrap_or_default().answer.encode(&uid)?)
+}
+
 struct Shared {
     door: Door,
     world: Arc<World>,

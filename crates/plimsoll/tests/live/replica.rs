@@ -34,6 +34,11 @@ pub struct Replica {
 impl Replica {
     /// Starts one and waits until it is ready.
     pub async fn start(cluster: &Cluster, name: &'static str, arguments: &[&str]) -> anyhow::Result<Self> {
+        Self::behind(cluster, name, None, arguments).await
+    }
+
+    /// Starts one that the API server reaches by another port than its own, and waits until it is ready.
+    pub async fn behind(cluster: &Cluster, name: &'static str, port: Option<u16>, arguments: &[&str]) -> anyhow::Result<Self> {
         cluster.apply_yaml(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {NAMESPACE}}}}}")).await?;
         let folder = cluster.folder().join("webhook").join(name);
         std::fs::create_dir_all(&folder)?;
@@ -49,7 +54,7 @@ impl Replica {
             "--metrics".to_owned(),
             format!("127.0.0.1:{}", metrics.number),
             "--url".to_owned(),
-            format!("https://127.0.0.1:{}", listen.number),
+            format!("https://127.0.0.1:{}", port.unwrap_or(listen.number)),
             "--record".to_owned(),
             folder.join("record.jsonl").display().to_string(),
             "--drain".to_owned(),
@@ -117,10 +122,25 @@ impl Replica {
         self.folder.join("record.jsonl")
     }
 
+    /// The ports of its reviews and of its side door.
+    pub fn ports(&self) -> (u16, u16) {
+        (self.listen.number, self.metrics.number)
+    }
+
+    /// Ends it without a word.
+    pub fn kill(self) -> anyhow::Result<()> {
+        self.signal("KILL")
+    }
+
+    fn signal(&self, signal: &str) -> anyhow::Result<()> {
+        let told = std::process::Command::new("kill").arg(format!("-{signal}")).arg(self.process.id().to_string()).status();
+        ensure!(told.context("cannot run kill")?.success());
+        Ok(())
+    }
+
     /// Tells it to end, and waits for that.
     pub async fn stop(mut self) -> anyhow::Result<()> {
-        let told = std::process::Command::new("kill").arg(self.process.id().to_string()).status().context("cannot run kill")?;
-        ensure!(told.success());
+        self.signal("TERM")?;
         let start = Instant::now();
         loop {
             if let Some(status) = self.process.ended()? {
