@@ -14,10 +14,10 @@ use kube::{
     api::{ApiResource, DynamicObject, Patch, PatchParams},
 };
 use plimsoll_api::{Mode, team::Booking};
-use plimsoll_decide::guard::{self, Judgement, Policy, Siblings, State, Submitted};
+use plimsoll_decide::guard::{self, Judgement, Policy, Siblings, State, Submitted, defaults};
 use plimsoll_fleet::{Name, Timestamp, selector::Labels, written::Written};
 use plimsoll_observe::manifest::{self, Node};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
@@ -116,10 +116,28 @@ impl Door {
         }
     }
 
-    /// What it would be better to have.
-    #[must_use]
-    pub fn mutate(&self, _request: Request) -> Decided {
-        Decided::default()
+    /// What is to be added to it, where a guardrail asks for defaults.
+    pub async fn mutate(&self, request: Request) -> Decided {
+        let is_scale = request.sub_resource.is_some();
+        let Some(asked) = self.asked(request).filter(|_| !is_scale) else { return Decided::default() };
+        let policy = self.world.policy();
+        let Object { written, node } = &asked.new;
+        let siblings = with_missing(self.world.siblings(), self.client.as_ref(), written).await;
+        let json = || node.json();
+        let old = asked.old.as_ref().map(|old| || old.node.json());
+        let defaulted = defaults::patch(
+            &policy,
+            &defaults::Asked {
+                submitted: Submitted { written, json: &json },
+                old: old.as_ref().map(|old| old as &dyn Fn() -> Value),
+                siblings: &siblings,
+                user: &asked.user,
+            },
+        );
+        let added = defaulted.added.iter().map(|added| added.at.as_str()).collect::<Vec<_>>().join(", ");
+        let audit = if added.is_empty() { Vec::new() } else { vec![("defaulted", words::cut(added, 1_000))] };
+        let warnings = defaulted.warnings();
+        Decided { answer: Answer { warnings, patch: defaulted.patch, audit, ..Answer::default() }, ..Decided::default() }
     }
 
     /// What there is to judge; none: nothing that a rule could look at has changed.

@@ -284,7 +284,7 @@ async fn review(shared: &Shared, path: &'static str, request: Request) -> Result
     let told = Told::of(&request);
     let decided = match path {
         "validate" => shared.door.validate(request).await,
-        _ => Ok(shared.door.mutate(request)),
+        _ => Ok(shared.door.mutate(request).await),
     }
     .map_err(|error: DoorError| {
         tracing::error!(%error, "a review could not be answered");

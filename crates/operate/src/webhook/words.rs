@@ -61,7 +61,7 @@ fn refusal(breaches: &[&Breach]) -> String {
 }
 
 /// At most so many bytes.
-fn cut(mut text: String, most: usize) -> String {
+pub(super) fn cut(mut text: String, most: usize) -> String {
     if text.len() > most {
         let end = (0..=most - 3).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
         text.truncate(end);

@@ -97,6 +97,7 @@ async fn the_webhook_refuses_warns_and_lets_in() -> anyhow::Result<()> {
     replica.asked(&cluster).await?;
 
     refuses_warns_and_is_silent(&cluster)?;
+    adds_what_is_left_out(&cluster).await?;
     old_workloads_can_be_changed(&cluster).await?;
     keeps_a_record_without_secrets(&replica)?;
 
@@ -121,6 +122,52 @@ fn refuses_warns_and_is_silent(cluster: &Cluster) -> anyhow::Result<()> {
     ensure!(is_in && said.is_empty(), "no guardrail covers it: {said}");
     let (is_in, said) = apply(cluster, &pod("search", "many", 3))?;
     ensure!(!is_in && said.contains("gpus-per-pod"), "{said}");
+    Ok(())
+}
+
+/// A need becomes a device, and what is missing is added: once, however often the API server asks.
+async fn adds_what_is_left_out(cluster: &Cluster) -> anyhow::Result<()> {
+    let kept = cluster
+        .apply_yaml(
+            "
+apiVersion: v1
+kind: Namespace
+metadata: {name: asking}
+---
+apiVersion: plimsoll.dev/v1alpha1
+kind: Pool
+metadata: {name: h100}
+spec: {nodeLabels: {plimsoll.dev/pool: h100}, model: NVIDIA-H100-80GB-HBM3, sharing: mig, taints: [{key: nvidia.com/gpu, effect: NoSchedule}],
+  devices: [{resource: nvidia.com/mig-1g.10gb}, {resource: nvidia.com/mig-2g.20gb}]}
+---
+apiVersion: plimsoll.dev/v1alpha1
+kind: Guardrail
+metadata: {name: asking}
+spec: {namespaces: {names: [asking]}, defaults: {translate: true, toleration: true, classLabel: true}}
+",
+        )
+        .await?;
+    ensure!(kept.len() == 3);
+    let need = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "need", "namespace": "asking",
+        "annotations": { "plimsoll.dev/gpu-memory": "12Gi" } }, "spec": { "containers": [{ "name": "main", "image": "acme/score:v1" }] } });
+    let pods: Api<Pod> = Api::namespaced(cluster.client(), "asking");
+    let dry = PostParams { dry_run: true, ..PostParams::default() };
+    let limits = |pod: &Value| pod["spec"]["containers"][0]["resources"]["limits"].clone();
+    cluster
+        .wait_for("the rules to have reached the webhook", async || {
+            let pod = pods.create(&dry, &serde_json::from_value(need.clone())?).await?;
+            Ok((limits(&serde_json::to_value(&pod)?) == json!({ "nvidia.com/mig-2g.20gb": "1" })).then_some(()))
+        })
+        .await?;
+    let (is_in, said) = apply(cluster, &need)?;
+    ensure!(is_in, "{said}");
+    let pod = serde_json::to_value(pods.get("need").await?)?;
+    let tolerations = pod["spec"]["tolerations"].as_array().cloned().unwrap_or_default();
+    let ours = tolerations.iter().filter(|toleration| toleration["key"] == "nvidia.com/gpu").count();
+    ensure!(ours == 1 && pod["spec"]["nodeSelector"]["plimsoll.dev/pool"] == "h100", "{}", pod["spec"]);
+    ensure!(pod["metadata"]["labels"]["plimsoll.dev/class"].is_string(), "{}", pod["metadata"]);
+    let told = pod["metadata"]["annotations"]["plimsoll.dev/defaulted"].as_str().context("it tells what was added")?;
+    ensure!(told.contains("nvidia.com/mig-2g.20gb") && told.contains("asking"), "{told}");
     Ok(())
 }
 
