@@ -15,17 +15,17 @@ pub struct Known {
 }
 
 /// Kinds that are training by their nature (Kubeflow Training Operator and Trainer, Ray jobs, gangs of jobs).
-const TRAINING_KINDS: [&str; 10] =
+pub(crate) const TRAINING_KINDS: [&str; 10] =
     ["PyTorchJob", "TFJob", "MPIJob", "XGBoostJob", "PaddleJob", "JAXJob", "TrainJob", "JobSet", "RayJob", "RayCluster"];
 /// Kinds that serve.
-const ONLINE_KINDS: [&str; 6] = ["InferenceService", "LeaderWorkerSet", "RayService", "Service", "Rollout", "SeldonDeployment"];
+pub(crate) const ONLINE_KINDS: [&str; 6] = ["InferenceService", "LeaderWorkerSet", "RayService", "Service", "Rollout", "SeldonDeployment"];
 /// Images of inference servers.
-const SERVERS: [&str; 8] =
+pub(crate) const SERVERS: [&str; 8] =
     ["vllm", "sglang", "tritonserver", "text-generation-inference", "text-embeddings-inference", "tei", "ollama", "llama.cpp"];
 /// Words that mark a notebook by its image or name.
-const NOTEBOOKS: [&str; 5] = ["jupyter", "notebook", "code-server", "rstudio", "vscode"];
+pub(crate) const NOTEBOOKS: [&str; 5] = ["jupyter", "notebook", "code-server", "rstudio", "vscode"];
 /// Words that mark training by name, where the kind does not tell.
-const TRAINING_WORDS: [&str; 5] = ["train", "finetune", "fine-tune", "pretrain", "sft"];
+pub(crate) const TRAINING_WORDS: [&str; 5] = ["train", "finetune", "fine-tune", "pretrain", "sft"];
 
 /// The class of a workload, with the shape that its pods have (its template, or that of any of its pods).
 #[must_use]

@@ -48,6 +48,9 @@ pub enum Command {
     /// Guardrails at the API server: runs the admission webhook
     #[command(after_help = crate::commands::webhook::AFTER)]
     Webhook(Box<crate::commands::webhook::WebhookArgs>),
+    /// Writes the rules as policies that a cluster judges by itself: ValidatingAdmissionPolicy or Kyverno's
+    #[command(after_help = crate::commands::export::AFTER)]
+    Export(Box<crate::commands::export::ExportArgs>),
     /// Tells all about a waste sign or a rule
     Explain {
         /// The sign's or rule's name; without it, all are listed

@@ -10,6 +10,7 @@
 //! Start with [`cluster::Cluster::start`]; `tests/control_plane.rs` shows all of it at work.
 
 pub mod cluster;
+pub mod corpus;
 pub mod exporter;
 pub mod netns;
 pub mod plant;

@@ -7,6 +7,7 @@
 //! - [`demand()`]: what an object takes of what its team may have
 //! - [`defaults`]: what is added where its author said nothing, and the device that a need becomes
 //! - [`siblings`]: objects that a rule must see beside the one it judges; [`State`]: what only a cluster knows
+//! - [`export`]: the same rules as policies of the API server's or Kyverno's own
 //! - `case`: the object as a rule sees it; `mend`: the lines that mend it
 //!
 //! A rule judges what is written and nothing else: the same object gets the same answer on a laptop, in a pipeline and at the
@@ -15,6 +16,7 @@
 mod case;
 pub mod defaults;
 mod demand;
+pub mod export;
 mod mend;
 pub mod parameter;
 pub mod policy;

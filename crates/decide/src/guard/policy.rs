@@ -48,7 +48,7 @@ pub enum PolicyError {
 /// What objects are judged by.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    guardrails: Vec<Compiled>,
+    pub(super) guardrails: Vec<Compiled>,
     /// The teams, by name.
     pub teams: Vec<Team>,
     /// The pools, by name.
@@ -56,12 +56,12 @@ pub struct Policy {
 }
 
 #[derive(Debug, Clone)]
-struct Compiled {
+pub(super) struct Compiled {
     /// None: the defaults, where no guardrail is given.
-    name: Option<String>,
-    spec: GuardrailSpec,
+    pub(super) name: Option<String>,
+    pub(super) spec: GuardrailSpec,
     /// By the rules' order.
-    entries: Vec<Option<(Mode, Values)>>,
+    pub(super) entries: Vec<Option<(Mode, Values)>>,
 }
 
 impl Default for Policy {

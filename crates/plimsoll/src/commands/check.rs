@@ -119,7 +119,7 @@ pub fn run(args: &CheckArgs, printer: &Printer) -> anyhow::Result<Exit> {
 }
 
 /// From files of guardrails, teams and pools; other kinds do not belong there.
-fn policy(paths: &[PathBuf]) -> anyhow::Result<Policy> {
+pub(super) fn policy(paths: &[PathBuf]) -> anyhow::Result<Policy> {
     let mut resources = Vec::new();
     for path in paths {
         let place = path.display();
@@ -217,12 +217,12 @@ fn own(document: &Document) -> Result<(), String> {
     Policy::new(guardrail.into_iter().collect()).map(drop).map_err(|error| error.to_string())
 }
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     Timestamp(i64::try_from(since).unwrap_or(i64::MAX))
 }
 
-fn parse_moment(text: &str) -> Result<Timestamp, String> {
+pub(super) fn parse_moment(text: &str) -> Result<Timestamp, String> {
     let moment: jiff::Timestamp = text.parse().map_err(|_| format!("'{text}' is not a moment such as 2027-03-31T09:00:00Z"))?;
     Ok(Timestamp(moment.as_second()))
 }

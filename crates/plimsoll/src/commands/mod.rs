@@ -2,6 +2,7 @@
 
 mod audit;
 pub mod check;
+pub mod export;
 pub mod repack;
 pub mod simulate;
 mod snapshot;
@@ -25,6 +26,7 @@ pub fn run(cli: &Cli, printer: &Printer) -> anyhow::Result<Exit> {
         Command::Simulate(args) => simulate::run(args, printer)?,
         Command::Check(args) => return check::run(args, printer),
         Command::Webhook(args) => webhook::run(args, cli.verbose)?,
+        Command::Export(args) => return export::run(args, printer),
         Command::Explain { name: None } => printer.result(&explain::list()),
         Command::Explain { name: Some(name) } => {
             let sign = signs::named(name).map(explain::explain);

@@ -6,6 +6,7 @@
 mod check;
 mod defaults;
 mod documents;
+mod export;
 mod properties;
 mod repack;
 mod script;

@@ -3,6 +3,7 @@
 //! One cluster serves all that can be asked of a cluster at rest, because a start costs seconds.
 #![allow(clippy::unwrap_used)]
 
+mod export;
 mod faults;
 mod kinds;
 mod metrics;

@@ -10,11 +10,11 @@ use plimsoll_fleet::written::Path;
 use serde_json::json;
 
 /// Node labels that name the model: GPU feature discovery, GKE, Karpenter on AWS, AMD's labeller.
-const LABELS: [&str; 4] =
+pub(in crate::guard) const LABELS: [&str; 4] =
     ["nvidia.com/gpu.product", "cloud.google.com/gke-accelerator", "karpenter.k8s.aws/instance-gpu-name", "amd.com/gpu.product-name"];
 
 /// The annotation with the reason for a big board.
-pub(super) const REASON: &str = "plimsoll.dev/reason";
+pub(in crate::guard) const REASON: &str = "plimsoll.dev/reason";
 
 pub(super) static RULE: Rule = Rule {
     name: "gpu-models",

@@ -7,7 +7,7 @@ use plimsoll_fleet::{Class, written::Path};
 use serde_json::json;
 
 /// The annotation with the time after which an idle workload may be stopped.
-const IDLE: &str = "plimsoll.dev/idle-timeout";
+pub(in crate::guard) const IDLE: &str = "plimsoll.dev/idle-timeout";
 
 pub(super) static RULE: Rule = Rule {
     name: "idle-timeout",

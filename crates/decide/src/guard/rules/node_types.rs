@@ -7,7 +7,7 @@ use plimsoll_fleet::written::Path;
 use serde_json::json;
 
 /// Node labels that name the machine type.
-const LABELS: [&str; 2] = ["node.kubernetes.io/instance-type", "beta.kubernetes.io/instance-type"];
+pub(in crate::guard) const LABELS: [&str; 2] = ["node.kubernetes.io/instance-type", "beta.kubernetes.io/instance-type"];
 
 pub(super) static RULE: Rule = Rule {
     name: "node-types",

@@ -10,7 +10,7 @@ use plimsoll_fleet::{
 use serde_json::{Value, json};
 
 /// The annotation with the time that the model takes to load.
-const LOAD_TIME: &str = "plimsoll.dev/load-time";
+pub(in crate::guard) const LOAD_TIME: &str = "plimsoll.dev/load-time";
 
 pub(in crate::guard) static RULE: Rule = Rule {
     name: "probes",

@@ -1,0 +1,45 @@
+//! `job-limits` in CEL.
+
+use super::{Scope, Told, Values, seconds};
+use crate::guard::mend;
+
+pub(super) static TOLD: Told = Told { rule: "job-limits", found, mend: "Set it: a bound, not an estimate", but: "" };
+
+fn found(values: &Values, _: &Scope<'_>) -> Option<String> {
+    let (deadline, cleanup, retries) =
+        (seconds(values.number("deadline-most")), seconds(values.number("cleanup-most")), values.count("retries-most"));
+    let hours = |seconds: u64| mend::plain(seconds as f64 / 3_600.0);
+    let jobs = "variables.what in ['batch/Job', 'batch/CronJob', 'ray.io/RayJob', 'kubeflow.org/PyTorchJob', 'kubeflow.org/TFJob', \
+                'kubeflow.org/MPIJob', 'kubeflow.org/XGBoostJob', 'kubeflow.org/PaddleJob', 'kubeflow.org/JAXJob']";
+    let keeps = "variables.kind == 'RayJob' && (variables.self.?spec.?shutdownAfterJobFinishes.orValue(false) != true \
+                 || !has(variables.run.ttlSecondsAfterFinished))";
+    let bounded = |of: &str, field: &str, what: &str, most: u64| {
+        format!(
+            "{of}.map(l, size(l) == 0 ? ['it has no {what} ({field})'] : l[0] > {most} ? ['its {what} is ' + string(l[0]) + ' s, and {} h are allowed'] : [])",
+            hours(most)
+        )
+    };
+    // Where the job itself sets none, the longest that a template of its pods sets.
+    let own = "[has(variables.run.activeDeadlineSeconds) ? [int(variables.run.activeDeadlineSeconds)] \
+               : [variables.pods.filter(p, has(p.spec.activeDeadlineSeconds)).map(p, int(p.spec.activeDeadlineSeconds))].filter(l, size(l) > 0).map(l, l.max())]";
+    let kept = "[has(variables.run.ttlSecondsAfterFinished) ? [int(variables.run.ttlSecondsAfterFinished)] : []]";
+    let tried = "[variables.run.?backoffLimit.or(variables.self.?spec.?failurePolicy.?maxRestarts).or(variables.self.?spec.?maxRetry)]";
+    let by_default = if retries < 6 {
+        format!(
+            ": variables.kind in ['Job', 'CronJob'] && !o.hasValue() ? ['it is tried again 6 times by default, and {retries} are allowed'] : []"
+        )
+    } else {
+        ": []".to_owned()
+    };
+    Some(format!(
+        "!variables.ends ? [] : (\n\
+         ({jobs} || variables.kind == 'TrainJob' ? {deadlines} : [])\n\
+         + ({keeps} ? [['its Ray cluster, and the GPUs, stay after the job has ended (shutdownAfterJobFinishes)']] \
+         : {jobs} || variables.what in ['jobset.x-k8s.io/JobSet', 'batch.volcano.sh/Job'] ? {cleanups} : [])\n\
+         + ({jobs} ? {tried}.map(o, o.hasValue() && int(o.value()) > {retries} \
+         ? ['it is tried again ' + string(o.value()) + ' times, and {retries} are allowed'] {by_default}) : [])\n\
+         ).filter(l, size(l) > 0)",
+        deadlines = bounded(own, "activeDeadlineSeconds", "deadline", deadline),
+        cleanups = bounded(kept, "ttlSecondsAfterFinished", "clean-up", cleanup),
+    ))
+}

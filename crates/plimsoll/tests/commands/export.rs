@@ -1,0 +1,74 @@
+//! `plimsoll export`: golden scripts, and that what is written is what was exported.
+
+use crate::script::Script;
+use plimsoll_decide::guard::{
+    Policy,
+    export::{Form, OnError, export},
+};
+use plimsoll_fleet::Timestamp;
+use serde_json::Value;
+
+const GUARDRAIL: &str = "\
+apiVersion: plimsoll.dev/v1alpha1
+kind: Guardrail
+metadata: {name: production}
+spec:
+  classes: [online]
+  rules:
+  - {name: spread, mode: enforce}
+  - {name: image-tags, mode: warn}
+  - {name: disruption-budget, mode: audit}
+  exemptions:
+  - {rules: [image-tags], namespace: search, reason: the engine has none yet, expires: 2027-03-31}
+";
+
+/// The moment of the scripts: exemptions of 2027 hold.
+const AT: &str = "--at 2026-11-25T10:00:00Z";
+
+#[test]
+fn one_rule_for_the_api_server() {
+    let mut script = Script::new();
+    script.file("guardrail.yaml", GUARDRAIL.replace("  - {name: image-tags, mode: warn}\n", ""));
+    script.run(&format!("export --format validating-admission-policy --guardrail guardrail.yaml {AT}"));
+    insta::assert_snapshot!(script.told());
+}
+
+#[test]
+fn wrong_arguments_and_nothing_to_export() {
+    let mut script = Script::new();
+    script
+        .file("off.yaml", GUARDRAIL.replace("enforce", "'off'").replace("warn", "'off'"))
+        .file("rule.yaml", GUARDRAIL.replace("spread", "spred"));
+    for line in [
+        "export",
+        "export --format gatekeeper",
+        "export --format kyverno --guardrail missing.yaml",
+        "export --format kyverno --guardrail rule.yaml",
+        "export --format kyverno --guardrail off.yaml",
+    ] {
+        script.run(line);
+    }
+    insta::assert_snapshot!(script.told());
+}
+
+/// Every rule in its default mode, in both forms: documents of the right kinds, that YAML gives back as they were, and a name for each.
+#[test]
+fn what_is_written_can_be_read() {
+    let script = Script::new();
+    for (form, kinds) in [
+        ("validating-admission-policy", ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"].as_slice()),
+        ("kyverno", ["ValidatingPolicy"].as_slice()),
+    ] {
+        let output = script.output(&format!("export --format {form} -o {form}.yaml {AT}"));
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(script.read(&format!("{form}.yaml"))).unwrap();
+        let documents: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+        let form = if form == "kyverno" { Form::Kyverno } else { Form::ValidatingAdmissionPolicy };
+        let exported = export(&Policy::default(), form, OnError::Fail, Timestamp(0));
+        assert_eq!(documents, exported.documents);
+        assert!(documents.iter().all(|document| kinds.contains(&document["kind"].as_str().unwrap())));
+        for left_out in exported.left_out {
+            assert!(text.contains(&left_out.why), "{left_out:?} is told at the head");
+        }
+    }
+}
