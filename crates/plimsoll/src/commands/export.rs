@@ -15,8 +15,11 @@ reports). Without --guardrail every rule has its default mode. What the policies
 on the standard error and at the head of the file, with the reason: for that there are the webhook
 and plimsoll check.
 
-ValidatingAdmissionPolicy: Kubernetes 1.33 or newer. Kyverno's ValidatingPolicy: seen to work with
-Kyverno 1.19.
+The mutating forms write the defaults of guardrails (spec.defaults) in the same way. They fail
+open: an object that they cannot change comes in as it is.
+
+ValidatingAdmissionPolicy: Kubernetes 1.33 or newer; MutatingAdmissionPolicy: 1.36 or newer. Kyverno's
+ValidatingPolicy and MutatingPolicy: seen to work with Kyverno 1.19.
 
 Exit codes: 0 done; 2 it could not be done.
 
@@ -56,6 +59,10 @@ enum Format {
     ValidatingAdmissionPolicy,
     /// ValidatingPolicy (policies.kyverno.io/v1): Kyverno judges
     Kyverno,
+    /// MutatingAdmissionPolicy and its binding (admissionregistration.k8s.io/v1): the API server adds the defaults
+    MutatingAdmissionPolicy,
+    /// MutatingPolicy (policies.kyverno.io/v1): Kyverno adds the defaults
+    KyvernoMutating,
 }
 
 /// What follows where an object cannot be judged.
@@ -73,6 +80,8 @@ pub fn run(args: &ExportArgs, printer: &Printer) -> anyhow::Result<Exit> {
     let form = match args.format {
         Format::ValidatingAdmissionPolicy => Form::ValidatingAdmissionPolicy,
         Format::Kyverno => Form::Kyverno,
+        Format::MutatingAdmissionPolicy => Form::MutatingAdmissionPolicy,
+        Format::KyvernoMutating => Form::KyvernoMutating,
     };
     let on_error = match args.failure_policy {
         FailurePolicy::Fail => OnError::Fail,
@@ -84,7 +93,14 @@ pub fn run(args: &ExportArgs, printer: &Printer) -> anyhow::Result<Exit> {
         printer.note(&format!("left out: {line}"));
     }
     if exported.documents.is_empty() {
-        bail!("no rule that can be exported is in force: set its mode to audit, warn or enforce");
+        match args.format {
+            Format::ValidatingAdmissionPolicy | Format::Kyverno => {
+                bail!("no rule that can be exported is in force: set its mode to audit, warn or enforce")
+            }
+            Format::MutatingAdmissionPolicy | Format::KyvernoMutating => {
+                bail!("no guardrail asks for defaults that can be exported: set classLabel, toleration or deadlines of spec.defaults")
+            }
+        }
     }
     printer.result_to(args.output.as_deref(), &yaml(&exported, &left_out)?)?;
     Ok(Exit::Done)

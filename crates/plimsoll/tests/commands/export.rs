@@ -34,6 +34,14 @@ fn one_rule_for_the_api_server() {
 }
 
 #[test]
+fn defaults_for_the_api_server() {
+    let mut script = Script::new();
+    script.file("guardrail.yaml", GUARDRAIL.replace("  rules:", "  defaults: {classLabel: true, translate: true}\n  rules:"));
+    script.run("export --format mutating-admission-policy --guardrail guardrail.yaml");
+    insta::assert_snapshot!(script.told());
+}
+
+#[test]
 fn wrong_arguments_and_nothing_to_export() {
     let mut script = Script::new();
     script
@@ -45,6 +53,7 @@ fn wrong_arguments_and_nothing_to_export() {
         "export --format kyverno --guardrail missing.yaml",
         "export --format kyverno --guardrail rule.yaml",
         "export --format kyverno --guardrail off.yaml",
+        "export --format kyverno-mutating --guardrail off.yaml",
     ] {
         script.run(line);
     }

@@ -11,7 +11,17 @@ use serde_json::Value;
 const SECONDS_MAX: u64 = 315_360_000;
 
 /// The retries of a Job that says none.
-const RETRIES_OF_JOBS: u64 = 6;
+pub(in crate::guard) const RETRIES_OF_JOBS: u64 = 6;
+
+/// Hours as the API has them.
+pub(in crate::guard) fn seconds(hours: f64) -> u64 {
+    ((hours * 3_600.0) as u64).clamp(1, SECONDS_MAX)
+}
+
+/// So many retries as the API's 32 bits hold.
+pub(in crate::guard) fn retries(count: u64) -> u64 {
+    count.min(u64::from(u32::MAX >> 1))
+}
 
 pub(super) fn propose(work: &Work<'_>, view: &View<'_>, settings: &Settings<'_>, proposal: &mut Proposal) {
     let object = view.object;
@@ -22,17 +32,14 @@ pub(super) fn propose(work: &Work<'_>, view: &View<'_>, settings: &Settings<'_>,
     let (has_deadline, has_retries, has_clean_up) = job_limits::has(&object.api_version, &object.kind);
     let allowed = work.policy.values(&job_limits::RULE, view);
     let why = |is_set: bool| if is_set { "as the guardrail sets it" } else { "the most that the rule job-limits allows" };
-    let seconds = |set: Option<f64>, most: &str| {
-        let hours = set.unwrap_or_else(|| allowed.number(most));
-        ((hours * 3_600.0) as u64).clamp(1, SECONDS_MAX)
-    };
+    let seconds = |set: Option<f64>, most: &str| seconds(set.unwrap_or_else(|| allowed.number(most)));
     let mut add = |change, why: &str| proposal.edits.push(Edit::new(What::Deadlines, guardrail, change, why));
     let in_template = object.templates.iter().any(|template| template.deadline_s.is_some());
     if has_deadline && run.deadline.is_none() && !in_template {
         add(Change::Run(RunField::Deadline, seconds(set.deadline_hours, "deadline-most")), why(set.deadline_hours.is_some()));
     }
     // A Job that says nothing is tried again six times; a RayJob not once, and there a default would only add retries.
-    let retries = set.retries.map_or_else(|| allowed.count("retries-most"), u64::from).min(u64::from(u32::MAX >> 1));
+    let retries = retries(set.retries.map_or_else(|| allowed.count("retries-most"), u64::from));
     let is_fewer = match &*object.kind {
         "Job" | "CronJob" => retries < RETRIES_OF_JOBS,
         kind => kind != "RayJob",

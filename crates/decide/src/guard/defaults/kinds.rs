@@ -47,6 +47,12 @@ pub(super) fn of(api_version: &str, kind: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|known| known.groups.contains(&group) && known.kinds.contains(&kind))
 }
 
+/// Kinds whose pods get their defaults in them, as `group/kind`; one of the core group begins with the slash.
+pub(in crate::guard) fn names_with_pods() -> Vec<String> {
+    let with_pods = KINDS.iter().filter(|kind| kind.pods);
+    with_pods.flat_map(|kind| kind.groups.iter().flat_map(|group| kind.kinds.iter().map(move |name| format!("{group}/{name}")))).collect()
+}
+
 /// The kind of what controls `object`; none: nothing does, or a kind that gets no defaults.
 pub(super) fn owner(object: &Value) -> Option<&'static Kind> {
     let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array)?;

@@ -10,9 +10,9 @@
 //! What was patched once is not patched again.
 
 mod change;
-mod deadlines;
+pub(super) mod deadlines;
 mod document;
-mod kinds;
+pub(super) mod kinds;
 mod labels;
 mod left;
 pub mod need;

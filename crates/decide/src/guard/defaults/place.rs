@@ -99,17 +99,22 @@ pub(super) fn selectors(at: usize, template: &Template, pool: &Pool) -> Vec<Chan
 
 /// What a template lacks to tolerate `taints`.
 pub(super) fn tolerations(at: usize, template: &Template, taints: &[Taint]) -> Vec<Change> {
-    let missing = taints.iter().filter(|taint| !template.tolerations.iter().any(|toleration| toleration.covers(taint)));
-    missing
-        .map(|taint| {
-            let value = Some(taint.value.clone()).filter(|value| !value.is_empty());
-            let mut written = json!({ "key": taint.key, "operator": "Exists", "effect": effect(taint.effect) });
-            if let Some(value) = &value {
-                written = json!({ "key": taint.key, "operator": "Equal", "value": value, "effect": effect(taint.effect) });
-            }
-            Change::Toleration(at, Toleration { key: Some(taint.key.clone()), value, effect: Some(taint.effect) }, written)
-        })
-        .collect()
+    let mut added: Vec<Toleration> = Vec::new();
+    let mut changes = Vec::new();
+    for taint in taints {
+        if template.tolerations.iter().chain(&added).any(|toleration| toleration.covers(taint)) {
+            continue;
+        }
+        let value = Some(taint.value.clone()).filter(|value| !value.is_empty());
+        let written = match &value {
+            Some(value) => json!({ "key": taint.key, "operator": "Equal", "value": value, "effect": effect(taint.effect) }),
+            None => json!({ "key": taint.key, "operator": "Exists", "effect": effect(taint.effect) }),
+        };
+        let toleration = Toleration { key: Some(taint.key.clone()), value, effect: Some(taint.effect) };
+        added.push(toleration.clone());
+        changes.push(Change::Toleration(at, toleration, written));
+    }
+    changes
 }
 
 /// The templates whose pods ask for GPUs by resource: a claim chooses its device itself.

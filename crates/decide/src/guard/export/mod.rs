@@ -3,7 +3,7 @@
 //! - [`export`]: a policy to documents, and to what they leave out
 //! - `rules`: what each rule says, in CEL, a file a rule; `object`: the object as they see it; `kinds`: where pods stand
 //! - `coverage`: for whom a rule holds; `admits`: which requests are asked about
-//! - `admission`: ValidatingAdmissionPolicy; `kyverno`: ValidatingPolicy
+//! - `admission`: ValidatingAdmissionPolicy; `kyverno`: ValidatingPolicy; `mutation`: defaults, in both of their forms
 //!
 //! The documents say what [`super::judge`] says of one object alone, without anything beside it: the same objects are let in and
 //! refused. What they cannot say is listed, never left out in silence.
@@ -13,6 +13,7 @@ mod admits;
 mod coverage;
 mod kinds;
 mod kyverno;
+mod mutation;
 mod object;
 mod rules;
 mod text;
@@ -34,6 +35,10 @@ pub enum Form {
     ValidatingAdmissionPolicy,
     /// `policies.kyverno.io/v1` ValidatingPolicy: Kyverno judges.
     Kyverno,
+    /// `admissionregistration.k8s.io/v1` MutatingAdmissionPolicy with its binding: the API server adds the defaults.
+    MutatingAdmissionPolicy,
+    /// `policies.kyverno.io/v1` MutatingPolicy: Kyverno adds the defaults.
+    KyvernoMutating,
 }
 
 /// What follows where an object cannot be judged: it is too large for the bounds of CEL, or not as its kind should be.
@@ -92,6 +97,9 @@ struct Group {
 /// A policy as documents. Exemptions that are over at `today`'s moment are left out.
 #[must_use]
 pub fn export(policy: &Policy, form: Form, on_error: OnError, today: Timestamp) -> Exported {
+    if matches!(form, Form::MutatingAdmissionPolicy | Form::KyvernoMutating) {
+        return mutation::export(policy, form == Form::KyvernoMutating);
+    }
     let scope = Scope { teams: &policy.teams, pools: &policy.pools };
     let mut shared = object::variables(&scope);
     shared.extend(coverage::variables(policy));
@@ -99,7 +107,7 @@ pub fn export(policy: &Policy, form: Form, on_error: OnError, today: Timestamp) 
     let groups = groups(policy, &scope, today, &mut left_out);
     let documents: Vec<Value> = match form {
         Form::ValidatingAdmissionPolicy => groups.iter().flat_map(|group| admission::documents(group, &shared, on_error)).collect(),
-        Form::Kyverno => groups.iter().flat_map(|group| kyverno::documents(group, &shared, on_error)).collect(),
+        _ => groups.iter().flat_map(|group| kyverno::documents(group, &shared, on_error)).collect(),
     };
     if !documents.is_empty() {
         left_out.extend(BEYOND.iter().map(|why| LeftOut { rule: None, guardrail: None, whole: false, why: (*why).to_owned() }));

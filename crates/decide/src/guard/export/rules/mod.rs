@@ -24,7 +24,7 @@ mod resource_bounds;
 mod rolling_update;
 mod spread;
 mod team_gpus;
-mod toleration_and_selector;
+pub(super) mod toleration_and_selector;
 mod whole_gpu_requests;
 
 use super::Scope;

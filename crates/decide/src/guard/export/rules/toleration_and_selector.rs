@@ -16,7 +16,7 @@ pub(super) static TOLD: Told = Told {
 };
 
 /// Does a toleration of the pod `p` cover a taint? As `plimsoll_fleet::pod::Toleration::covers`.
-fn is_tolerated(key: &str, value: &str, effect: &str) -> String {
+pub(in super::super) fn is_tolerated(key: &str, value: &str, effect: &str) -> String {
     format!(
         "p.tolerations.exists(o, o.?key.orValue('') in ['', {key}] && (o.?operator.orValue('') == 'Exists' || o.?value.orValue('') == {}) \
          && o.?effect.orValue('') in ['', '{effect}'])",
