@@ -101,11 +101,15 @@ fn the_definitions_are_structural() {
 
 #[test]
 fn the_definitions_that_are_checked_in_are_these() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/crds");
-    for (name, crd) in crd::all() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let all: Vec<_> = crd::all();
+    for (folder, (name, crd)) in
+        ["deploy/crds", "charts/plimsoll/crds"].into_iter().flat_map(|folder| all.iter().map(move |crd| (folder, crd)))
+    {
+        let folder = root.join(folder);
         let path = folder.join(format!("{name}.yaml"));
         let head = "# Made from the program; do not edit. Renew with PLIMSOLL_RENEW=1 cargo test -p plimsoll-api.\n";
-        let now = head.to_owned() + &serde_saphyr::to_string(&crd).unwrap();
+        let now = head.to_owned() + &serde_saphyr::to_string(crd).unwrap();
         if std::env::var_os("PLIMSOLL_RENEW").is_some() {
             std::fs::create_dir_all(&folder).unwrap();
             std::fs::write(&path, &now).unwrap();

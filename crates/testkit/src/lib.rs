@@ -24,4 +24,4 @@ mod word;
 
 pub use cluster::Cluster;
 pub use prometheus::Prometheus;
-pub use word::{skip, skip_without};
+pub use word::{say, skip, skip_without};

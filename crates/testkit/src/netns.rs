@@ -3,7 +3,10 @@
 //! The API server refuses to proxy to a loopback address. So a test that needs `pods/NAME:PORT/proxy` runs itself again
 //! under `unshare`, with a network of its own in which [`ADDRESS`] can be bound and given to a pod as its podIP.
 
-use crate::{programs::Programs, word::skip};
+use crate::{
+    programs::Programs,
+    word::{MARK, say, skip},
+};
 use anyhow::{Context as _, ensure};
 use std::{net::Ipv4Addr, process::Command};
 
@@ -45,7 +48,20 @@ pub async fn inside(test: &str) -> anyhow::Result<bool> {
     let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     ensure!(output.status.success(), "{test} failed in its network namespace:\n{told}");
     ensure!(told.contains("1 passed"), "there is no test {test} in this binary:\n{told}");
+    told.lines().filter_map(|line| line.strip_prefix(MARK)).for_each(say);
     Ok(false)
+}
+
+/// Inside: makes `address` one of this namespace's own, as that of a Service, for which a process here can then answer.
+///
+/// # Errors
+/// It is outside, or the address cannot be had.
+pub fn own(address: Ipv4Addr) -> anyhow::Result<()> {
+    ensure!(std::env::var_os(INSIDE).is_some(), "addresses are given only inside of a network namespace of our own");
+    let add = format!("PATH=$PATH:/usr/sbin:/sbin && ip addr add {address}/32 dev lo");
+    let output = Command::new("sh").args(["-c", &add]).output().context("cannot run sh")?;
+    ensure!(output.status.success(), "{address} cannot be had: {}", String::from_utf8_lossy(&output.stderr).trim());
+    Ok(())
 }
 
 /// Why there can be no such namespace here; none: there can.

@@ -1,5 +1,6 @@
-//! The programs of the control plane, built once from pinned Go modules and kept in the user's cache folder.
+//! The programs of the control plane and its partners, built once from pinned Go modules and kept in the user's cache folder.
 //!
+//! Those of the control plane are built together ([`Programs::ready`]), a partner when a test asks for it ([`helm`], [`kyverno`]).
 //! The modules lie in `control-plane/`, one `go.mod` a tool (a shared one would drag their versions together). Nothing is
 //! downloaded by hand: the go command fetches and verifies by `go.sum`.
 
@@ -37,8 +38,60 @@ const MODULES: [Module; 3] = [
     Module { name: "kwok", programs: &[("kwok", "sigs.k8s.io/kwok/cmd/kwok")], files: Some(("sigs.k8s.io/kwok", "kustomize/stage")) },
 ];
 
-/// The oldest Go that builds the modules (the `go` line of their `go.mod`).
-const GO_MIN: (u32, u32) = (1, 26);
+/// What renders and lints charts.
+const HELM: Module = Module { name: "helm", programs: &[("helm", "helm.sh/helm/v4/cmd/helm")], files: None };
+
+/// What judges policies without a cluster.
+const KYVERNO: Module =
+    Module { name: "kyverno", programs: &[("kyverno", "github.com/kyverno/kyverno/cmd/cli/kubectl-kyverno")], files: None };
+
+/// Helm's program; `None`, after saying why, where there is no Go to build it.
+///
+/// # Errors
+/// The build failed.
+pub async fn helm() -> anyhow::Result<Option<PathBuf>> {
+    partner(&HELM).await
+}
+
+/// Kyverno's command-line program; `None`, after saying why, where there is no Go to build it.
+///
+/// # Errors
+/// The build failed.
+pub async fn kyverno() -> anyhow::Result<Option<PathBuf>> {
+    partner(&KYVERNO).await
+}
+
+async fn partner(module: &'static Module) -> anyhow::Result<Option<PathBuf>> {
+    let folders = tokio::task::spawn_blocking(|| ready([module])).await.context("the build was stopped")??;
+    Ok(folders.map(|[folder]| folder.join("bin").join(module.name)))
+}
+
+/// The folders of `modules`, each built if it has not been; `None`, after saying why, where there is no Go to build them.
+fn ready<const N: usize>(modules: [&Module; N]) -> anyhow::Result<Option<[PathBuf; N]>> {
+    let cache = cache_folder("control-plane")?;
+    let mut folders = std::array::from_fn(|_| PathBuf::new());
+    let mut built = false;
+    for (module, folder) in modules.into_iter().zip(&mut folders) {
+        *folder = module.folder(&cache)?;
+        if folder.is_dir() {
+            continue;
+        }
+        if let Some(why) = module.lacks_go()? {
+            skip_without(&format!("{} cannot be built: {why}", module.name));
+            return Ok(None);
+        }
+        built |= module.build(&cache, folder)?;
+    }
+    if built && std::env::var("CI").is_ok_and(|ci| ci == "true") {
+        // Some 10 GB that nobody needs again once the last module has been built. Before that the next build would be a cold one, or
+        // one that is under way would lose what it stands on.
+        let whole = MODULES.iter().chain([&HELM, &KYVERNO]).map(|module| Ok(module.folder(&cache)?.is_dir()));
+        if whole.collect::<anyhow::Result<Vec<bool>>>()?.into_iter().all(|there| there) {
+            let _ = Command::new("go").args(["clean", "-cache"]).status();
+        }
+    }
+    Ok(Some(folders))
+}
 
 /// Where the programs are.
 #[derive(Debug, Clone)]
@@ -54,30 +107,8 @@ impl Programs {
     /// # Errors
     /// The build failed.
     pub async fn ready() -> anyhow::Result<Option<Self>> {
-        tokio::task::spawn_blocking(Self::ready_now).await.context("the build was stopped")?
-    }
-
-    fn ready_now() -> anyhow::Result<Option<Self>> {
-        let cache = cache_folder("control-plane")?;
-        let folders = MODULES.each_ref().map(|module| module.folder(&cache));
-        let [etcd, kubernetes, kwok] = folders;
-        let folders = [etcd?, kubernetes?, kwok?];
-        let mut built = false;
-        for (module, folder) in MODULES.iter().zip(&folders) {
-            if folder.is_dir() {
-                continue;
-            }
-            if let Err(why) = go_is_there() {
-                skip_without(&format!("a control plane cannot be built: {why}"));
-                return Ok(None);
-            }
-            built |= module.build(&cache, folder)?;
-        }
-        if built && std::env::var("CI").is_ok_and(|ci| ci == "true") {
-            // Some 6 GB that nobody needs again.
-            let _ = Command::new("go").args(["clean", "-cache"]).status();
-        }
-        Ok(Some(Self { folders }))
+        let folders = tokio::task::spawn_blocking(|| ready(MODULES.each_ref())).await.context("the build was stopped")??;
+        Ok(folders.map(|folders| Self { folders }))
     }
 
     /// etcd.
@@ -133,6 +164,11 @@ impl Module {
             let x = "-X k8s.io/component-base/version";
             link += &format!(" {x}.gitVersion={version} {x}.gitMajor={major} {x}.gitMinor={minor}");
         }
+        if self.name == "helm" {
+            // Without it helm calls itself v4.2, and a chart's manifests carry no patch version.
+            let version = self.required("helm.sh/helm/v4")?;
+            link += &format!(" -X helm.sh/helm/v4/internal/version.version={version}");
+        }
         Ok(["-trimpath", "-p", "2", "-ldflags", &link].map(str::to_owned).to_vec())
     }
 
@@ -178,6 +214,20 @@ impl Module {
         Ok(true)
     }
 
+    /// Why there is no Go to build it (the `go` line of its `go.mod` says which are new enough); none: there is.
+    fn lacks_go(&self) -> anyhow::Result<Option<String>> {
+        let path = self.source().join("go.mod");
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let oldest = text.lines().find_map(|line| go_version(line.strip_prefix("go ")?));
+        let [major, minor, patch] = oldest.with_context(|| format!("{} has no go line", path.display()))?;
+        let wanted = format!("Go {major}.{minor}.{patch} or newer is needed (https://go.dev/dl)");
+        let output = Command::new("go").args(["env", "GOVERSION"]).env("GOTOOLCHAIN", "local").output();
+        let Ok(output) = output else { return Ok(Some(format!("there is no go command on PATH; {wanted}"))) };
+        let found = String::from_utf8_lossy(&output.stdout);
+        let enough = go_version(&found).is_some_and(|found| found >= [major, minor, patch]);
+        Ok((!enough).then(|| format!("the go command is {}; {wanted}", found.trim())))
+    }
+
     fn go(&self, arguments: &[&str]) -> Command {
         let mut go = Command::new("go");
         go.args(arguments).current_dir(self.source()).env("GOTOOLCHAIN", "local").env("CGO_ENABLED", "0").env_remove("GOWORK");
@@ -214,15 +264,8 @@ pub(crate) fn cache_folder(name: &str) -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
-/// Is there a Go that builds the modules? Else: why not.
-fn go_is_there() -> Result<(), String> {
-    let wanted = format!("Go {}.{} or newer is needed (https://go.dev/dl)", GO_MIN.0, GO_MIN.1);
-    let output = Command::new("go").args(["env", "GOVERSION"]).env("GOTOOLCHAIN", "local").output();
-    let Ok(output) = output else { return Err(format!("there is no go command on PATH; {wanted}")) };
-    let text = String::from_utf8_lossy(&output.stdout);
+/// The first three numbers of a version of Go: `go1.26.8`, `1.26.0`, `go1.27rc1`.
+fn go_version(text: &str) -> Option<[u32; 3]> {
     let mut parts = text.trim().trim_start_matches("go").split(['.', 'r', 'b', '-']).map_while(|part| part.parse::<u32>().ok());
-    match (parts.next(), parts.next()) {
-        (Some(major), Some(minor)) if (major, minor) >= GO_MIN => Ok(()),
-        _ => Err(format!("the go command is {}; {wanted}", text.trim())),
-    }
+    Some([parts.next()?, parts.next()?, parts.next().unwrap_or_default()])
 }

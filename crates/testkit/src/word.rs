@@ -3,9 +3,12 @@
 use std::io::Write as _;
 
 /// Says `text`, past the capture of the test harness. A closed terminal is no reason to fail.
-pub(crate) fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "testkit: {text}");
+pub fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{MARK}{text}");
 }
+
+/// How each of these words begins.
+pub(crate) const MARK: &str = "testkit: ";
 
 /// Says that what follows is skipped, and why: this machine cannot do it.
 pub fn skip(why: &str) {

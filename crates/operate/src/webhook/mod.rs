@@ -39,7 +39,7 @@ use axum::{
     Router,
     body::Bytes,
     extract::{Request, State},
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, Version, header},
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
@@ -264,11 +264,17 @@ async fn mutate(State(shared): State<Arc<Shared>>, request: Request) -> Response
 
 async fn reviewed(shared: &Shared, path: &'static str, request: Request) -> Response {
     let start = Instant::now();
-    let (response, answer) = match review(shared, path, request).await {
+    let is_kept = request.version() < Version::HTTP_2;
+    let (mut response, answer) = match review(shared, path, request).await {
         Ok((response, is_refused)) => (response, if is_refused { "refused" } else { "allowed" }),
         Err(refusal) => (refusal, "failed"),
     };
     shared.metrics.reviewed(path, answer, start.elapsed().as_secs_f64());
+    if is_kept && shared.draining.load(Ordering::Acquire) {
+        // The API server asks a Service by HTTP/1.1 and keeps its connections. One that is closed in the moment in which the next
+        // question is on its way would drop that question; told so, it opens another, to a replica that stays. (HTTP/2 has GOAWAY.)
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
 

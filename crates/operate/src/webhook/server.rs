@@ -34,7 +34,11 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
 /// The headers of a request must have come within so long; also how long a connection may be open without a first request.
 const HEADERS_MAX: Duration = Duration::from_secs(10);
 
-/// A connection without a request for so long is closed. Go's client, which the API server has, keeps idle ones for 90 s.
+/// The same for the requests that follow on a connection of HTTP/1.1, where the time begins with the answer before. Go's client, which
+/// the API server has, keeps idle connections for 90 s: closed before that, one would drop the question that is on its way.
+const NEXT_HEADERS_MAX: Duration = Duration::from_secs(120);
+
+/// A connection without a request for so long is closed.
 const IDLE_MAX: Duration = Duration::from_secs(300);
 
 /// How long requests that are being answered may take once the server ends. The API server waits 30 s at most.
@@ -138,7 +142,7 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, router: Router, mu
         }))
     };
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_MAX).max_buf_size(64 << 10);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(NEXT_HEADERS_MAX).max_buf_size(64 << 10);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -2,6 +2,7 @@
 //!
 //! - `start`: the programs and their flags
 //! - `objects`: putting objects in
+//! - `outage`: the API server gone, and back
 //! - `past`: making objects older than they are
 //! - [`access`]: users with few rights
 //! - [`audit`]: who asked for what
@@ -9,13 +10,14 @@
 pub mod access;
 pub mod audit;
 mod objects;
+mod outage;
 mod past;
 mod start;
 
 pub use audit::AuditEvent;
 pub use objects::manifests;
 
-use crate::{certificates::Authority, ports::Port, process::Process, word::say};
+use crate::{certificates::Authority, ports::Port, process::Process, programs::Programs, word::say};
 use anyhow::{Context as _, bail};
 use std::{
     collections::BTreeMap,
@@ -50,6 +52,7 @@ pub struct Cluster {
     server: String,
     authority: Authority,
     kinds: Mutex<BTreeMap<String, (kube::core::ApiResource, bool)>>,
+    programs: Programs,
     kubectl: PathBuf,
     folder: Option<tempfile::TempDir>,
     path: PathBuf,

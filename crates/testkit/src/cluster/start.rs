@@ -92,6 +92,7 @@ impl Cluster {
             server,
             authority,
             kinds: Mutex::default(),
+            programs: programs.clone(),
             kubectl: programs.kubernetes("kubectl"),
             folder: Some(folder),
             path,
@@ -157,7 +158,7 @@ fn write_certificates(folder: &Path, authority: &Authority) -> anyhow::Result<()
 }
 
 /// Waits until `url` answers with success.
-async fn healthy(http: &reqwest::Client, url: &str, processes: &mut [Process]) -> anyhow::Result<()> {
+pub(super) async fn healthy(http: &reqwest::Client, url: &str, processes: &mut [Process]) -> anyhow::Result<()> {
     let start = Instant::now();
     loop {
         if let Ok(answer) = http.get(url).send().await
@@ -189,7 +190,7 @@ fn start_etcd(programs: &Programs, folder: &Path, client: &str, peer: u16) -> an
     Process::start("etcd", &programs.etcd(), folder, &flags)
 }
 
-fn start_api_server(programs: &Programs, folder: &Path, etcd: &str, port: u16) -> anyhow::Result<Process> {
+pub(super) fn start_api_server(programs: &Programs, folder: &Path, etcd: &str, port: u16) -> anyhow::Result<Process> {
     // Stored as JSON, so that `age` can reach into objects. No endpoint reconciler: it would refuse a loopback address.
     // Anonymous requests are for the readiness probes alone; RBAC gives them nothing else.
     let flags = words(&format!(
