@@ -43,18 +43,75 @@ use std::{
 pub type Target = fn(&[u8]);
 
 /// All targets, by the name of their folder of seeds.
-pub const ALL: [(&str, Target); 10] = [
+pub const ALL: [(&str, Target); 12] = [
     ("answer", answer),
     ("archive", archive),
     ("baseline", baseline),
+    ("cel", cel),
     ("check", check),
     ("exposition", exposition),
+    ("history", history),
     ("manifests", manifests),
     ("prices", prices),
     ("quantity", quantity),
     ("review", review),
     ("snapshot", snapshot),
 ];
+
+// ---- rules of a user's own
+
+/// An object for expressions to look at.
+const LOOKED_AT: &str = r#"{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"llm","namespace":"search","labels":{"team":"search"},
+"annotations":{"note":"aaaaaaaaaaaaaaaaaaaaaaaab"}},"spec":{"replicas":3,"ratio":0.5,"big":18446744073709551615,"least":-9223372036854775808,
+"template":{"spec":{"containers":[{"name":"main","image":"a/b:c","resources":{"limits":{"nvidia.com/gpu":"2","memory":"64Gi"}}},{"name":"side"}]}}}}"#;
+
+/// An expression, compiled and judged by. It may be refused; what is let through takes no more steps than was said before.
+pub fn cel(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(expression) = guard::cel::Expression::new(text) else { return };
+    assert!(expression.cost() <= guard::cel::limits::COST_MAX);
+    let rule = serde_json::json!({ "name": "fuzzed", "mode": "enforce", "failurePolicy": "fail", "message": "no", "messageExpression": text,
+        "expression": text, "match": { "gpus": false } });
+    let guardrail = serde_json::json!({ "apiVersion": "plimsoll.dev/v1alpha1", "kind": "Guardrail", "metadata": { "name": "fuzzed" },
+        "spec": { "customRules": [rule] } });
+    let resource = plimsoll_api::read(&guardrail).expect("the guardrail is one").expect("the guardrail is ours");
+    let policy = Policy::new(vec![resource]).expect("an expression that compiles is a rule");
+    let node = manifest::object(LOOKED_AT).expect("the object is JSON");
+    let document = manifest::Document { node };
+    let written = document.written().expect("the object says what it is");
+    let submitted = Submitted { written: &written, json: &|| document.node.json() };
+    let judged = || guard::judge(&policy, &submitted, &Siblings::new(true), &State::default(), Timestamp(0));
+    let first = judged();
+    assert_eq!(first, judged(), "the same expression says the same");
+    let says = |text: &str| first.breaches.iter().any(|breach| breach.says.contains(text));
+    assert!(first.breaches.len() <= 1 && !says("more steps than it was allowed"), "{:?}", first.breaches);
+}
+
+// ---- what was submitted before
+
+/// Lines of an audit log and of the webhook's records, judged one by one.
+pub fn history(data: &[u8]) {
+    let policy = Policy::default();
+    let mut history = guard::history::History::default();
+    for entry in plimsoll_observe::history::Submissions::new(data) {
+        let plimsoll_observe::history::Entry::Submission(submission) = entry.expect("bytes at hand can be read") else { continue };
+        let Some(written) = submission.document.written() else { continue };
+        let submitted = Submitted { written: &written, json: &|| submission.document.node.json() };
+        let judged = guard::judge(&policy, &submitted, &Siblings::new(false), &State::default(), submission.at);
+        let subject = guard::Subject::of(&written);
+        let one = guard::history::Submission {
+            subject: &subject,
+            at: Some(submission.at),
+            user: Some(&submission.user),
+            is_update: submission.is_update,
+        };
+        history.add(&one, judged);
+    }
+    let told = check::history::Told { history, ..check::history::Told::default() };
+    let json: serde_json::Value = serde_json::from_str(&check::history::json(&told)).expect("the document is JSON");
+    assert!(json["submissions"].as_u64() >= json["refused"].as_u64());
+    let _ = check::history::table(&told, 80, false);
+}
 
 // ---- manifests for the rules
 

@@ -74,6 +74,9 @@ pub struct GuardrailSpec {
     /// Rules with their own mode and parameters.
     #[serde(default)]
     pub rules: Vec<RuleSetting>,
+    /// Rules of your own.
+    #[serde(default)]
+    pub custom_rules: Vec<CustomRule>,
     /// Who need not follow which rule, why, and until when.
     #[serde(default)]
     pub exemptions: Vec<Exemption>,
@@ -141,6 +144,71 @@ fn warn() -> Mode {
     Mode::Warn
 }
 
+/// A rule of your own: an expression that is true of what is fine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CustomRule {
+    /// Its name: lower case letters, digits and '-', and none that a rule of the program has.
+    pub name: String,
+    /// Its mode.
+    #[serde(default = "warn")]
+    pub mode: Mode,
+    /// The objects that it is about; absent: all that ask for GPUs.
+    #[serde(default, rename = "match")]
+    pub matches: Match,
+    /// An expression (CEL) that is true of an object that is fine (`plimsoll explain custom-rules` tells what it can see).
+    pub expression: String,
+    /// What is wrong where it is false, in a sentence.
+    #[serde(default)]
+    pub message: Option<String>,
+    /// An expression that makes the message; where it makes none, `message` counts.
+    #[serde(default)]
+    pub message_expression: Option<String>,
+    /// What follows where the expression has no result, because a field is missing or a number is none: ignore (the rule is not
+    /// judged, and that is said) or fail (it is broken).
+    #[serde(default)]
+    pub failure_policy: FailurePolicy,
+    /// Why it matters, in a sentence.
+    #[serde(default)]
+    pub why: Option<String>,
+    /// How it is mended, in a sentence.
+    #[serde(default)]
+    pub fix: Option<String>,
+}
+
+/// What follows where an expression has no result.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FailurePolicy {
+    /// The rule is not judged.
+    #[default]
+    Ignore,
+    /// It is broken.
+    Fail,
+}
+
+/// The objects that a rule is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Match {
+    /// Their kinds, such as Deployment; empty: all.
+    #[serde(default)]
+    pub kinds: Vec<String>,
+    /// Only those that ask for GPUs.
+    #[serde(default = "yes")]
+    pub gpus: bool,
+}
+
+impl Default for Match {
+    fn default() -> Self {
+        Self { kinds: Vec::new(), gpus: true }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
 /// Who need not follow a rule, why, and until when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -201,6 +269,13 @@ impl Guardrail {
                 return Err(wrong(format!("spec.rules[{at}]"), format!("{} is there twice; leave one out", rule.name)));
             }
         }
+        if spec.custom_rules.len() > CUSTOM_MAX {
+            return Err(wrong("spec.customRules".to_owned(), format!("there are more than {CUSTOM_MAX}: make several guardrails")));
+        }
+        for (at, rule) in spec.custom_rules.iter().enumerate() {
+            let is_twice = spec.custom_rules[..at].iter().any(|other| other.name == rule.name);
+            check_custom(rule, is_twice).map_err(|why| wrong(format!("spec.customRules[{at}]"), why))?;
+        }
         for (at, exemption) in spec.exemptions.iter().enumerate() {
             let wrong = |why: String| wrong(format!("spec.exemptions[{at}]"), why);
             if exemption.reason.trim().is_empty() {
@@ -216,6 +291,32 @@ impl Guardrail {
             check_patterns(&patterns).map_err(wrong)?;
         }
         spec.defaults.check().map_err(|(field, why)| wrong(format!("spec.defaults.{field}"), why))
+    }
+}
+
+/// Most rules of a user's own in one guardrail.
+const CUSTOM_MAX: usize = 50;
+
+/// Longest sentence of such a rule, bytes.
+const SENTENCE_MAX: usize = 1_024;
+
+/// What of a rule of a user's own can be told without reading its expressions.
+fn check_custom(rule: &CustomRule, is_twice: bool) -> Result<(), String> {
+    let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if rule.name.is_empty() || rule.name.len() > 63 || !rule.name.chars().all(good) {
+        return Err(format!("the name '{}' must have 1 to 63 lower case letters, digits or '-'", rule.name));
+    }
+    if is_twice {
+        return Err(format!("{} is there twice; leave one out", rule.name));
+    }
+    let says = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.trim().is_empty());
+    if !says(&rule.message) && !says(&rule.message_expression) {
+        return Err(format!("{} has neither message nor messageExpression: who breaks it must be told what is wrong", rule.name));
+    }
+    let sentences = [("message", &rule.message), ("why", &rule.why), ("fix", &rule.fix)];
+    match sentences.iter().find(|(_, text)| text.as_ref().is_some_and(|text| text.len() > SENTENCE_MAX)) {
+        Some((field, _)) => Err(format!("{field} has more than {SENTENCE_MAX} bytes")),
+        None => Ok(()),
     }
 }
 

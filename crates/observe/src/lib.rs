@@ -4,12 +4,14 @@
 //! not trusted: it is bounded, checked, and refused with a message that names the thing and the remedy. Nothing here decides.
 //!
 //! Start with [`kubernetes`], which gives a live fleet without evidence of use; the metrics sources fill that in. [`manifest`]
-//! stands apart: it reads objects that no cluster has yet, for the rules. So does [`decisions`]: what was decided of such objects.
+//! stands apart: it reads objects that no cluster has yet, for the rules. So do [`decisions`], what
+//! was decided of such objects, and [`history`], what was submitted before.
 
 pub mod dcgm;
 pub mod decisions;
 mod engines;
 pub mod example;
+pub mod history;
 pub mod kubernetes;
 mod lines;
 mod lives;

@@ -267,6 +267,8 @@ pub enum Document {
     Repack,
     /// What `check --format json` writes
     Check,
+    /// What `check --against-history --format json` writes
+    History,
     /// What `simulate --format json` writes
     Rehearsal,
 }
@@ -387,7 +389,9 @@ pub fn no_sign(name: &str) -> String {
 pub fn nothing_named(name: &str) -> String {
     let signs = plimsoll_decide::audit::signs::ALL.iter().map(|sign| sign.name);
     let rules = plimsoll_decide::guard::rules::ALL.iter().map(|rule| rule.name);
-    let hint = nearest(name, signs.chain(rules)).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+    let hint = nearest(name, signs.chain(rules).chain([plimsoll_report::explain::CUSTOM]))
+        .map(|near| format!("; did you mean {near}?"))
+        .unwrap_or_default();
     format!("no waste sign or rule is named '{name}'{hint} (plimsoll explain lists them)")
 }
 

@@ -15,6 +15,8 @@ const DEPTH_MAX: usize = 64;
 pub struct File {
     /// As the user named it, or below what the user named; `-` is the standard input.
     pub name: String,
+    /// Where it is; none: it is the standard input.
+    pub path: Option<PathBuf>,
     /// Its objects.
     pub documents: Vec<Document>,
     /// What could not be read of it.
@@ -28,7 +30,7 @@ pub fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<File>> {
         if path.as_os_str() == "-" {
             let mut bytes = Vec::new();
             std::io::stdin().lock().take(SIZE_MAX as u64 + 1).read_to_end(&mut bytes).context("cannot read the standard input")?;
-            files.push(parse("-".to_owned(), &bytes, true));
+            files.push(parse(None, &bytes, true));
             continue;
         }
         let meta = std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -40,10 +42,11 @@ pub fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<File>> {
             }
             found.sort();
             for path in found {
-                files.push(parse(path.display().to_string(), &bytes(&path)?, false));
+                let bytes = bytes(&path)?;
+                files.push(parse(Some(path), &bytes, false));
             }
         } else {
-            files.push(parse(path.display().to_string(), &bytes(path)?, true));
+            files.push(parse(Some(path.clone()), &bytes(path)?, true));
         }
     }
     Ok(files)
@@ -82,10 +85,11 @@ fn list(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> anyhow::Result
 }
 
 /// In a folder there are other files than manifests (values, schemas): what is no object is only wrong where it was named.
-fn parse(name: String, bytes: &[u8], is_named: bool) -> File {
+fn parse(path: Option<PathBuf>, bytes: &[u8], is_named: bool) -> File {
+    let name = path.as_ref().map_or_else(|| "-".to_owned(), |path| path.display().to_string());
     let Ok(text) = std::str::from_utf8(bytes) else {
         let why = "it is not UTF-8 text".to_owned();
-        return File { name, documents: Vec::new(), errors: vec![ManifestError::Syntax { line: 1, from: 1, form: "YAML", why }] };
+        return File { name, path, documents: Vec::new(), errors: vec![ManifestError::Syntax { line: 1, from: 1, form: "YAML", why }] };
     };
     let (documents, mut errors) = manifest::read(text);
     if !is_named {
@@ -98,5 +102,5 @@ fn parse(name: String, bytes: &[u8], is_named: bool) -> File {
             }
         }
     }
-    File { name, documents, errors }
+    File { name, path, documents, errors }
 }

@@ -16,12 +16,14 @@ use std::{
 };
 
 /// Mutations of all seeds of a target together; those that end in an audit and five reports are slower.
-const MUTATIONS: [(&str, usize); 10] = [
+const MUTATIONS: [(&str, usize); 12] = [
     ("answer", 600),
     ("archive", 600),
     ("baseline", 2_000),
+    ("cel", 6_000),
     ("check", 1_500),
     ("exposition", 600),
+    ("history", 3_000),
     ("manifests", 400),
     ("prices", 10_000),
     ("quantity", 100_000),

@@ -88,6 +88,11 @@ impl<'a> View<'a> {
         self.object.templates.iter().zip(self.asks.iter().copied()).filter(|(_, asked)| asked.any())
     }
 
+    /// What a pod of a template asks for; none: the template is of another object.
+    pub(super) fn asked(&self, template: &Template) -> Option<Asked> {
+        self.object.templates.iter().position(|own| std::ptr::eq(own, template)).and_then(|at| self.asks.get(at)).copied()
+    }
+
     /// The templates whose pods ask for none.
     pub fn not_asking(&self) -> impl Iterator<Item = &'a Template> {
         self.object.templates.iter().zip(&self.asks).filter(|(_, asked)| !asked.any()).map(|(template, _)| template)

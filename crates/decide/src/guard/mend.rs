@@ -14,6 +14,11 @@ pub(super) fn at(path: &Path, value: Value, says: impl Into<String>) -> Fix {
     Fix { says: says.into(), lines: Some(nested(path, value)), certain: None }
 }
 
+/// Words, and `value` at `path`: the one right answer.
+pub(super) fn certain(path: &Path, value: Value, says: impl Into<String>) -> Fix {
+    Fix { certain: Some((path.clone(), value.clone())), ..at(path, value, says) }
+}
+
 /// Words, and an object of its own.
 pub(super) fn object(object: Value, says: impl Into<String>) -> Fix {
     Fix { says: says.into(), lines: Some(object), certain: None }

@@ -6,18 +6,23 @@
 //! - [`is_by_controller`]: whether who asks is the controller of an object that was judged for all of its pods
 //! - [`demand()`]: what an object takes of what its team may have
 //! - [`defaults`]: what is added where its author said nothing, and the device that a need becomes
+//! - [`cel`]: expressions of users, for rules of their own
 //! - [`siblings`]: objects that a rule must see beside the one it judges; [`State`]: what only a cluster knows
 //! - [`export`]: the same rules as policies of the API server's or Kyverno's own
-//! - `case`: the object as a rule sees it; `mend`: the lines that mend it
+//! - [`history`]: what rules would have refused of what was submitted before
+//! - `case`: the object as a rule sees it; `mend`: the lines that mend it; `own`: rules of a user's own
 //!
 //! A rule judges what is written and nothing else: the same object gets the same answer on a laptop, in a pipeline and at the
 //! API server. What a rule would need and is not given is reported as not judged; it is never taken for kept or broken.
 
 mod case;
+pub mod cel;
 pub mod defaults;
 mod demand;
 pub mod export;
+pub mod history;
 mod mend;
+mod own;
 pub mod parameter;
 pub mod policy;
 mod requester;
@@ -209,21 +214,20 @@ pub fn judge(policy: &Policy, submitted: &Submitted<'_>, siblings: &Siblings, st
         for setting in policy.settings(index, &view) {
             let mut found = Found::default();
             (rule.judge)(&Case { view: &view, values: setting.values }, &mut found);
-            judgement.unjudged.extend(found.unjudged.into_iter().map(|(path, says)| Unjudged {
-                rule: Some(rule.name.into()),
-                subject: subject.clone(),
-                path,
-                says,
-            }));
-            for Wrong { path, says, fix } in found.breaches {
-                let guardrail = setting.guardrail.map(ToOwned::to_owned);
-                let (mode, subject) = (setting.mode, subject.clone());
-                let breach = Breach { rule: rule.name.into(), mode, guardrail, subject, path, says, why: rule.why.into(), fix };
-                match policy.exemption(rule.name, &breach.subject, today) {
-                    Some((reason, until)) => judgement.exempt.push(Exempt { breach, reason: reason.to_owned(), until }),
-                    None => judgement.breaches.push(breach),
-                }
+            if !found.is_empty() {
+                let asked = Asked { rule: rule.name.into(), why: rule.why.into(), mode: setting.mode, guardrail: setting.guardrail };
+                judgement.take(policy, &asked, &subject, today, found);
             }
+        }
+    }
+    let own = policy.own(&view);
+    if !own.is_empty() {
+        let mut inputs = cel::inputs::Lazy::new(&view, submitted.json);
+        for (rule, mode, guardrail) in own {
+            let mut found = Found::default();
+            rule.judge(&mut inputs, &mut found);
+            let asked = Asked { rule: rule.name.clone(), why: rule.why.clone(), mode, guardrail };
+            judgement.take(policy, &asked, &subject, today, found);
         }
     }
     // Guardrails of one precedence may say the same: once is enough, and the strictest counts.
@@ -234,6 +238,30 @@ pub fn judge(policy: &Policy, submitted: &Submitted<'_>, siblings: &Siblings, st
     judgement.unjudged.sort();
     judgement.unjudged.dedup();
     judgement
+}
+
+/// A rule as a guardrail asks for it.
+struct Asked<'a> {
+    rule: Name,
+    why: Name,
+    mode: Mode,
+    guardrail: Option<&'a str>,
+}
+
+impl Judgement {
+    fn take(&mut self, policy: &Policy, asked: &Asked<'_>, subject: &Subject, today: Timestamp, found: Found) {
+        let rule = &asked.rule;
+        let unjudged = |(path, says)| Unjudged { rule: Some(rule.clone()), subject: subject.clone(), path, says };
+        self.unjudged.extend(found.unjudged.into_iter().map(unjudged));
+        for Wrong { path, says, fix } in found.breaches {
+            let (guardrail, subject) = (asked.guardrail.map(ToOwned::to_owned), subject.clone());
+            let breach = Breach { rule: rule.clone(), mode: asked.mode, guardrail, subject, path, says, why: asked.why.clone(), fix };
+            match policy.exemption(rule, &breach.subject, today) {
+                Some((reason, until)) => self.exempt.push(Exempt { breach, reason: reason.to_owned(), until }),
+                None => self.breaches.push(breach),
+            }
+        }
+    }
 }
 
 /// What a rule has found.
@@ -251,6 +279,10 @@ struct Wrong {
 }
 
 impl Found {
+    fn is_empty(&self) -> bool {
+        self.breaches.is_empty() && self.unjudged.is_empty()
+    }
+
     /// The rule is broken at `path`.
     pub fn breach(&mut self, path: Path, says: String, fix: Fix) {
         self.breaches.push(Wrong { path, says, fix });

@@ -3,6 +3,8 @@
 use super::{
     Setting, Subject,
     case::View,
+    cel::limits::COST_OF_ALL_MAX,
+    own::Own,
     parameter::Values,
     rules::{self, Rule},
 };
@@ -35,6 +37,16 @@ pub enum PolicyError {
         /// What is wrong.
         why: String,
     },
+    /// A rule of a user's own that cannot be judged by.
+    #[error("Guardrail {guardrail}, rule {rule}: {why} (plimsoll explain custom-rules)")]
+    Own {
+        /// Where it is.
+        guardrail: String,
+        /// The rule.
+        rule: String,
+        /// What is wrong, and the remedy.
+        why: String,
+    },
     /// A name that is there twice.
     #[error("there are two objects {kind} {name}: leave one out")]
     Twice {
@@ -49,6 +61,8 @@ pub enum PolicyError {
 #[derive(Debug, Clone)]
 pub struct Policy {
     pub(super) guardrails: Vec<Compiled>,
+    /// Names of the rules of a user's own.
+    own: BTreeSet<String>,
     /// The teams, by name.
     pub teams: Vec<Team>,
     /// The pools, by name.
@@ -62,6 +76,10 @@ pub(super) struct Compiled {
     pub(super) spec: GuardrailSpec,
     /// By the rules' order.
     pub(super) entries: Vec<Option<(Mode, Values)>>,
+    /// Rules of a user's own, by name.
+    pub(super) own: Vec<Own>,
+    /// Modes of such rules of other guardrails.
+    of_others: Vec<(String, Mode)>,
 }
 
 impl Default for Policy {
@@ -71,7 +89,8 @@ impl Default for Policy {
             (rule.mode != Mode::Off).then(|| (rule.mode, Values::new(rule.parameters, &BTreeMap::new()).unwrap_or_default()))
         };
         let entries = rules::ALL.iter().map(entry).collect();
-        Self { guardrails: vec![Compiled { name: None, spec: GuardrailSpec::default(), entries }], teams: Vec::new(), pools: Vec::new() }
+        let compiled = Compiled { name: None, spec: GuardrailSpec::default(), entries, own: Vec::new(), of_others: Vec::new() };
+        Self { guardrails: vec![compiled], own: BTreeSet::new(), teams: Vec::new(), pools: Vec::new() }
     }
 }
 
@@ -107,15 +126,18 @@ impl Policy {
                 return Err(PolicyError::Twice { kind, name });
             }
             match resource {
-                Resource::Guardrail(guardrail) => guardrails.push(compile(guardrail)?),
+                Resource::Guardrail(guardrail) => guardrails.push(guardrail),
                 Resource::Team(team) => teams.push(team),
                 Resource::Pool(pool) => pools.push(pool),
             }
         }
+        let own: BTreeSet<String> =
+            guardrails.iter().flat_map(|guardrail| &guardrail.spec.custom_rules).map(|rule| rule.name.clone()).collect();
+        let mut guardrails = guardrails.into_iter().map(|guardrail| compile(guardrail, &own)).collect::<Result<Vec<_>, _>>()?;
         guardrails.sort_by(|a, b| a.name.cmp(&b.name));
         teams.sort_by(|a: &Team, b| a.metadata.name.cmp(&b.metadata.name));
         pools.sort_by(|a: &Pool, b| a.metadata.name.cmp(&b.metadata.name));
-        Ok(Self { guardrails, teams, pools })
+        Ok(Self { guardrails, own, teams, pools })
     }
 
     /// The rule of that index as it holds for an object: those of the greatest precedence that cover it.
@@ -150,6 +172,34 @@ impl Policy {
         covering.filter_map(|guardrail| Some((guardrail.name.as_deref()?, guardrail.spec.precedence, &guardrail.spec.defaults))).collect()
     }
 
+    /// The rules of a user's own as they hold for an object, in order of name. A guardrail that only names such a rule sets the mode of
+    /// those that have it.
+    pub(super) fn own<'a>(&'a self, view: &View<'_>) -> Vec<(&'a Own, Mode, Option<&'a str>)> {
+        let mut holding = Vec::new();
+        if self.own.is_empty() {
+            return holding;
+        }
+        let covering: Vec<&Compiled> = self.guardrails.iter().filter(|guardrail| covers(&guardrail.spec, view)).collect();
+        for name in &self.own {
+            let of = |guardrail: &&'a Compiled| guardrail.own.iter().find(|own| *own.name == **name);
+            let mode_of = |guardrail: &&Compiled| guardrail.of_others.iter().find(|(other, _)| other == name).map(|(_, mode)| *mode);
+            let naming = covering.iter().filter(|guardrail| of(guardrail).is_some() || mode_of(guardrail).is_some());
+            let Some(greatest) = naming.clone().map(|guardrail| guardrail.spec.precedence).max() else { continue };
+            for guardrail in naming.filter(|guardrail| guardrail.spec.precedence == greatest) {
+                match (of(guardrail), mode_of(guardrail)) {
+                    (Some(own), _) => holding.push((own, own.mode, guardrail.name.as_deref())),
+                    (None, Some(mode)) => {
+                        let all = covering.iter().filter_map(|other| Some((of(other)?, mode, guardrail.name.as_deref())));
+                        holding.extend(all);
+                    }
+                    (None, None) => {}
+                }
+            }
+        }
+        holding.retain(|(own, mode, _)| *mode != Mode::Off && own.is_about(view));
+        holding
+    }
+
     /// Why, and until when, `subject` need not follow the rule; the exemption that lasts longest counts.
     pub(super) fn exemption(&self, rule: &str, subject: &Subject, today: Timestamp) -> Option<(&str, Timestamp)> {
         let all = self.guardrails.iter().flat_map(|guardrail| &guardrail.spec.exemptions);
@@ -159,15 +209,35 @@ impl Policy {
     }
 }
 
-fn compile(guardrail: Guardrail) -> Result<Compiled, PolicyError> {
+fn compile(guardrail: Guardrail, own: &BTreeSet<String>) -> Result<Compiled, PolicyError> {
     let name = guardrail.metadata.name;
     let spec = guardrail.spec;
     let named = |rule: &str| rules::named(rule).ok_or_else(|| PolicyError::Rule { guardrail: name.clone(), rule: rule.to_owned() });
-    for rule in spec.exemptions.iter().flat_map(|exemption| &exemption.rules).filter(|rule| *rule != "*") {
+    for rule in spec.exemptions.iter().flat_map(|exemption| &exemption.rules).filter(|rule| *rule != "*" && !own.contains(*rule)) {
         named(rule)?;
     }
+    let mut of_others = Vec::new();
     for setting in &spec.rules {
-        named(&setting.name)?;
+        if !own.contains(&setting.name) {
+            named(&setting.name)?;
+        } else if setting.parameters.is_empty() {
+            of_others.push((setting.name.clone(), setting.mode));
+        } else {
+            let why = "it is a rule of your own, and those have no parameters".to_owned();
+            return Err(PolicyError::Own { guardrail: name, rule: setting.name.clone(), why });
+        }
+    }
+    let wrong = |rule: &str, why: String| PolicyError::Own { guardrail: name.clone(), rule: rule.to_owned(), why };
+    let rules_of_own =
+        spec.custom_rules.iter().map(|rule| Own::new(rule).map_err(|why| wrong(&rule.name, why))).collect::<Result<Vec<_>, _>>()?;
+    let cost = rules_of_own.iter().map(Own::cost).fold(0, u64::saturating_add);
+    if let (true, Some(dearest)) = (cost > COST_OF_ALL_MAX, rules_of_own.iter().max_by_key(|own| own.cost())) {
+        let why = format!(
+            "all rules of your own in the guardrail may cost {cost} steps for the largest object, and {COST_OF_ALL_MAX} are allowed; \
+             this one is the dearest ({})",
+            dearest.cost()
+        );
+        return Err(wrong(&dearest.name, why));
     }
     let entry = |rule: &&'static Rule| {
         let wrong = |why| PolicyError::Parameter { guardrail: name.clone(), rule: rule.name.to_owned(), why };
@@ -184,7 +254,7 @@ fn compile(guardrail: Guardrail) -> Result<Compiled, PolicyError> {
         }
     };
     let entries = rules::ALL.iter().map(entry).collect::<Result<_, _>>()?;
-    Ok(Compiled { name: Some(name), spec, entries })
+    Ok(Compiled { name: Some(name), spec, entries, own: rules_of_own, of_others })
 }
 
 fn covers(spec: &GuardrailSpec, view: &View<'_>) -> bool {

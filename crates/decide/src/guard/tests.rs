@@ -301,3 +301,110 @@ proptest! {
         }
     }
 }
+
+fn custom(rule: Value) -> Result<Policy, String> {
+    let spec = json!({ "customRules": [rule] });
+    let object = json!({ "apiVersion": "plimsoll.dev/v1alpha1", "kind": "Guardrail", "metadata": { "name": "a" }, "spec": spec });
+    let resource = plimsoll_api::read(&object).map_err(|error| error.to_string())?.unwrap();
+    Policy::new(vec![resource]).map_err(|error| error.to_string())
+}
+
+fn judge_json(policy: &Policy, written: &Written, json: &Value) -> Judgement {
+    super::judge(policy, &Submitted { written, json: &|| json.clone() }, &Siblings::new(true), &State::default(), TODAY)
+}
+
+#[test]
+fn a_rule_of_a_users_own_is_a_rule_like_others() {
+    let json = json!({ "kind": "Deployment", "metadata": { "name": "llm", "labels": { "ticket": "none" } } });
+    let object = workload("Deployment", 9);
+    let rule = json!({
+        "name": "has-a-ticket",
+        "mode": "enforce",
+        "expression": "object.metadata.labels['ticket'].matches('^OPS-[0-9]+$')",
+        "message": "it names no ticket",
+        "messageExpression": "'the ticket is ' + object.metadata.labels.ticket",
+        "why": "Whoever is called at night looks there.",
+        "fix": "Label it with the ticket.",
+    });
+    let policy = custom(rule.clone()).unwrap();
+    let told = judge_json(&policy, &object, &json);
+    assert_eq!(told.breaches.len(), 1);
+    let breach = &told.breaches[0];
+    assert_eq!((&*breach.rule, breach.mode, breach.guardrail.as_deref()), ("has-a-ticket", Mode::Enforce, Some("a")));
+    assert_eq!(breach.message(), "The ticket is none. Whoever is called at night looks there.");
+    assert_eq!(breach.fix.says, "Label it with the ticket.");
+    let fine = json!({ "metadata": { "labels": { "ticket": "OPS-1" } } });
+    assert!(judge_json(&policy, &object, &fine).breaches.is_empty());
+
+    // No such key: not judged, or broken where its author says so.
+    let silent = json!({ "metadata": {} });
+    let unjudged = judge_json(&policy, &object, &silent);
+    assert_eq!((unjudged.breaches.len(), unjudged.unjudged.len()), (0, 1));
+    assert!(unjudged.unjudged[0].says.contains("there is no labels"), "{:?}", unjudged.unjudged);
+    let mut strict = rule.clone();
+    strict["failurePolicy"] = "fail".into();
+    let broken = judge_json(&custom(strict).unwrap(), &object, &silent);
+    assert_eq!((broken.breaches.len(), broken.unjudged.len()), (1, 0));
+
+    // It is about what asks for GPUs, and about the kinds that it names.
+    let mut cpu = object.clone();
+    cpu.templates[0].containers[0].limits.clear();
+    assert!(judge_json(&policy, &cpu, &json).breaches.is_empty());
+    let of = |matches: Value, object: &Written| {
+        let mut rule = rule.clone();
+        rule["match"] = matches;
+        judge_json(&custom(rule).unwrap(), object, &json).breaches.len()
+    };
+    assert_eq!((of(json!({ "gpus": false }), &cpu), of(json!({ "kinds": ["Job"] }), &object)), (1, 0));
+}
+
+#[test]
+fn modes_precedence_and_exemptions_hold_for_rules_of_a_users_own_too() {
+    let json = json!({ "kind": "Deployment" });
+    let own = |more: Value| {
+        let mut spec = json!({ "customRules": [{ "name": "never", "mode": "warn", "expression": "devices < 9", "message": "no" }] });
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        spec
+    };
+    let modes = |guardrails: &[(&str, Value)]| {
+        let told = judge_json(&policy(guardrails), &workload("Deployment", 9), &json);
+        (told.breaches.iter().map(|breach| breach.mode).collect::<Vec<_>>(), told.exempt.len())
+    };
+    let setting = |mode: &str, precedence: i32| json!({ "precedence": precedence, "rules": [{ "name": "never", "mode": mode }] });
+    assert_eq!(modes(&[("a", own(json!({})))]), (vec![Mode::Warn], 0));
+    assert_eq!(modes(&[("a", own(json!({}))), ("b", setting("enforce", 1))]), (vec![Mode::Enforce], 0));
+    assert_eq!(modes(&[("a", own(json!({}))), ("b", setting("enforce", 0))]), (vec![Mode::Enforce], 0), "the strictest, once");
+    assert_eq!(modes(&[("a", own(json!({}))), ("b", setting("off", 1))]), (vec![], 0));
+    let exempt = json!({ "exemptions": [{ "rules": ["never"], "reason": "known", "expires": "2027-03-31" }] });
+    assert_eq!(modes(&[("a", own(exempt))]), (vec![], 1));
+}
+
+#[test]
+fn what_is_wrong_with_a_rule_of_a_users_own_is_said_before_it_judges() {
+    let with = |change: Value| {
+        let mut rule = json!({ "name": "mine", "expression": "true", "message": "no" });
+        rule.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        custom(rule).unwrap_err()
+    };
+    for (change, says) in [
+        (
+            json!({ "expression": "object.spec.containers.all(c, c.env == [])" }),
+            "rule mine: expression: it asks for env, which is never read",
+        ),
+        (json!({ "expression": "object.a.all(x, object.b.all(y, object.c.all(z, x == y && y == z)))" }), "steps for the largest object"),
+        (json!({ "expression": "1 +" }), "line 1, column"),
+        (json!({ "messageExpression": "objekt" }), "messageExpression: there is no variable"),
+        (json!({ "name": "probes" }), "a rule of this program has that name"),
+        (json!({ "name": "Mine" }), "lower case letters"),
+        (json!({ "message": " " }), "neither message nor messageExpression"),
+        (json!({ "mode": "deny" }), "unknown variant `deny`"),
+        (json!({ "match": { "kind": "Pod" } }), "unknown field `kind`"),
+    ] {
+        let error = with(change);
+        assert!(error.contains(says), "{error}");
+    }
+    let parameters = json!({ "rules": [{ "name": "mine", "parameters": { "most": 1 } }],
+        "customRules": [{ "name": "mine", "expression": "true", "message": "no" }] });
+    let error = Policy::new(vec![resource("Guardrail", "a", &parameters)]).unwrap_err().to_string();
+    assert!(error.contains("have no parameters"), "{error}");
+}

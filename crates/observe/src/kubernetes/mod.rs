@@ -2,6 +2,7 @@
 //!
 //! - [`connect()`]: to the API server, as kubectl goes
 //! - [`read()`]: its lists, page by page, to a fleet; [`READS`] says which
+//! - [`held()`]: what it holds, as whole objects, for the rules
 //! - [`from_objects`]: the same from objects at hand
 //! - `raw`: the parts of objects that are decoded; `convert`: from those to the nouns, pure; `collect`: the fleet of them
 //!
@@ -12,6 +13,7 @@ mod connect;
 pub mod convert;
 mod error;
 mod events;
+mod held;
 mod list;
 mod manifests;
 mod owners;
@@ -24,6 +26,7 @@ mod tests;
 
 pub use connect::{ConnectOptions, Connection, connect};
 pub use error::ObserveError;
+pub use held::{Held, held};
 pub use manifests::{from_objects, objects};
 pub use read::read;
 pub use reads::READS;

@@ -38,7 +38,15 @@ pub async fn read(client: &Client, cluster: Option<&str>, progress: &Progress<'_
 pub(super) async fn read_with(reader: &Reader<'_>, cluster: Option<&str>, progress: &Progress<'_>) -> Result<Fleet, ObserveError> {
     let (at, version) = server(reader).await;
     let collector = Mutex::new(Collector::default());
-    let versions = discover(reader, &collector).await;
+    let versions = discover(reader, |what, why| {
+        lock(&collector).unseen(
+            UnseenKind::Partial,
+            &format!("discover {what}"),
+            &format!("{why}: custom kinds and DRA objects were not read"),
+            "allow the user the role system:discovery, or mend the API service",
+        );
+    })
+    .await;
     let (claims, others): (Vec<_>, Vec<_>) = READS
         .iter()
         .filter_map(|read| Some((read, (*versions.get(&(read.group, read.resource))?).to_owned())))
@@ -77,8 +85,8 @@ async fn server(reader: &Reader<'_>) -> (Timestamp, Option<Name>) {
     }
 }
 
-/// Which version of each list the server serves. What every cluster has is not asked for: if it is missing, the list says so.
-async fn discover(reader: &Reader<'_>, collector: &Mutex<Collector>) -> BTreeMap<(&'static str, &'static str), &'static str> {
+/// Which version of each list the server serves, and what could not be found out. What every cluster has is not asked for: if it is missing, the list says so.
+pub(super) async fn discover(reader: &Reader<'_>, unknown: impl Fn(&str, String)) -> BTreeMap<(&'static str, &'static str), &'static str> {
     #[derive(Deserialize)]
     struct Groups {
         groups: Vec<Group>,
@@ -102,14 +110,6 @@ async fn discover(reader: &Reader<'_>, collector: &Mutex<Collector>) -> BTreeMap
     }
     let mut versions: BTreeMap<_, _> =
         READS.iter().filter(|read| read.always).map(|read| ((read.group, read.resource), read.versions[0])).collect();
-    let unknown = |what: &str, why: String| {
-        lock(collector).unseen(
-            UnseenKind::Partial,
-            &format!("discover {what}"),
-            &format!("{why}: custom kinds and DRA objects were not read"),
-            "allow the user the role system:discovery, or mend the API service",
-        );
-    };
     let groups = match reader.get("/apis").await.map(|answer| serde_json::from_slice::<Groups>(&answer.body)) {
         Ok(Ok(groups)) => groups.groups,
         Ok(Err(error)) => {

@@ -9,12 +9,14 @@
 //! keep the others from being judged, and environment values, arguments and secrets are skipped while reading. No I/O here.
 
 mod convert;
+mod edit;
 mod node;
 mod places;
 #[cfg(test)]
 mod tests;
 mod text;
 
+pub use edit::{Edit, EditError, apply};
 pub use node::{Node, Plain, Tree};
 pub use text::{ManifestError, SIZE_MAX, object, read};
 

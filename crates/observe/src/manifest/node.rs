@@ -118,6 +118,35 @@ impl Node {
         node.line
     }
 
+    /// Sets a text at the end of these keys, where there is none; keys that are missing on the way are made.
+    pub(crate) fn fill(&mut self, keys: &[&str], text: &str) {
+        let line = self.line;
+        match keys {
+            [] => {
+                if self.tree == Tree::Null || self.text().is_some_and(|text| text.is_empty()) {
+                    self.tree = Tree::Text(text.into());
+                }
+            }
+            [key, rest @ ..] => {
+                if self.tree == Tree::Null {
+                    self.tree = Tree::Map(Vec::new());
+                }
+                let Tree::Map(entries) = &mut self.tree else { return };
+                if !entries.iter().any(|(name, _)| &**name == *key) {
+                    entries.push(((*key).into(), Node { line, tree: Tree::Null }));
+                }
+                entries.iter_mut().filter(|(name, _)| &**name == *key).for_each(|(_, node)| node.fill(rest, text));
+            }
+        }
+    }
+
+    /// Takes a key out of a map.
+    pub(crate) fn remove(&mut self, key: &str) {
+        if let Tree::Map(entries) = &mut self.tree {
+            entries.retain(|(name, _)| &**name != key);
+        }
+    }
+
     /// As JSON, without lines.
     #[must_use]
     pub fn json(&self) -> serde_json::Value {

@@ -1,12 +1,16 @@
 //! `plimsoll check`: manifests in, what the rules say of them out.
 
+use super::{
+    fix::{self, Certain},
+    history::{self, Asked, Source, parse_source},
+};
 use crate::{exit::Exit, manifests, printer::Printer, source};
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use plimsoll_api::{Mode, Resource};
 use plimsoll_decide::guard::{self, Judgement, Policy, Siblings, State, Subject, Submitted};
 use plimsoll_fleet::{Name, Timestamp, written::Written};
-use plimsoll_observe::manifest::Document;
+use plimsoll_observe::{kubernetes::ConnectOptions, manifest::Document};
 use plimsoll_report::check::{self as report, At, Checked};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -20,12 +24,18 @@ Reads YAML and JSON, of one document or many, lists, and folders with all below 
 asked. Without --guardrail every rule warns, with its defaults (plimsoll explain lists the rules, plimsoll explain NAME tells all
 about one). A file for --guardrail holds objects of the kinds Guardrail, Team and Pool (deploy/crds).
 
+With --against-history no file is judged, but what was submitted before: what would these rules have refused? An audit log needs the
+level Request or RequestResponse for the kinds that make pods; lines of the webhook's log that are no records are passed over.
+
 Exit codes: 0 no rule at enforce is broken; 1 one is; 2 something could not be judged: bad YAML, a GPU in a kind that is not known.
 
 Examples:
   plimsoll check deploy/
   helm template my-release ./chart | plimsoll check -
   plimsoll check --guardrail guardrails.yaml --format github deploy/
+  plimsoll check --fix --diff deploy/
+  plimsoll check --guardrail guardrails.yaml --against-history cluster
+  plimsoll check --guardrail guardrails.yaml --against-history audit.log
   plimsoll check --write-baseline known.json deploy/
   plimsoll check --baseline known.json deploy/";
 
@@ -33,7 +43,7 @@ Examples:
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// Files and folders; - is the standard input
-    #[arg(value_name = "PATH", required = true)]
+    #[arg(value_name = "PATH", required_unless_present = "against_history")]
     paths: Vec<PathBuf>,
 
     /// Objects of the kinds Guardrail, Team and Pool to judge by; may be repeated
@@ -55,6 +65,33 @@ pub struct CheckArgs {
     /// Write what is found to a file for --baseline, and end with 0
     #[arg(long, value_name = "FILE", help_heading = "Judgement", conflicts_with = "baseline")]
     write_baseline: Option<PathBuf>,
+
+    /// Mend in the files what has one right answer; the rest of them stays as it is, byte for byte
+    #[arg(long, help_heading = "Mending", conflicts_with_all = ["against_history", "baseline", "write_baseline"])]
+    fix: bool,
+
+    /// With --fix: write nothing, show what would be changed, and end with 1 if anything would
+    #[arg(long, visible_alias = "dry-run", help_heading = "Mending", requires = "fix")]
+    diff: bool,
+
+    /// Judge what was submitted before: cluster (what it holds now), an API server's audit log, or the webhook's records; may be
+    /// repeated
+    #[arg(
+        long,
+        value_name = "cluster|FILE",
+        value_parser = parse_source,
+        help_heading = "History",
+        conflicts_with_all = ["paths", "namespace", "baseline", "write_baseline"]
+    )]
+    against_history: Vec<Source>,
+
+    /// The kubeconfig file, for --against-history cluster [env: KUBECONFIG]
+    #[arg(long, value_name = "FILE", help_heading = "History")]
+    kubeconfig: Option<PathBuf>,
+
+    /// The context in it
+    #[arg(long, value_name = "NAME", help_heading = "History")]
+    context: Option<String>,
 
     /// The report's form
     #[arg(long, value_enum, default_value_t = Format::Table, help_heading = "Report")]
@@ -82,10 +119,29 @@ enum Format {
 
 /// Runs it.
 pub fn run(args: &CheckArgs, printer: &Printer) -> anyhow::Result<Exit> {
+    if args.fix && args.paths.iter().any(|path| path.as_os_str() == "-") {
+        bail!("the standard input cannot be mended: name the files, or leave out --fix");
+    }
+    if args.against_history.is_empty() && (args.kubeconfig.is_some() || args.context.is_some()) {
+        bail!("no cluster is asked when files are checked: leave out --kubeconfig and --context, or write --against-history cluster");
+    }
     let policy = policy(&args.guardrail)?;
+    if !args.against_history.is_empty() {
+        return against_history(args, &policy, printer);
+    }
     let known = args.baseline.as_deref().map(read_baseline).transpose()?;
-    let files = manifests::read(&args.paths)?;
-    let mut checked = judge(args, &policy, &files);
+    let mut files = manifests::read(&args.paths)?;
+    let (mut checked, certain) = judge(args, &policy, &files);
+    if args.fix {
+        let is_changed = mend(args, &files, &certain, printer)?;
+        if args.diff {
+            return Ok(if is_changed { Exit::Found } else { Exit::Done });
+        }
+        if is_changed {
+            files = manifests::read(&args.paths)?;
+            checked = judge(args, &policy, &files).0;
+        }
+    }
     for at in &checked.errors {
         printer.warn(&format!("{}:{}: {}", at.file, at.line, at.what));
     }
@@ -118,6 +174,51 @@ pub fn run(args: &CheckArgs, printer: &Printer) -> anyhow::Result<Exit> {
     })
 }
 
+/// Writes into the files what has one right answer, or shows it. Is anything changed?
+fn mend(args: &CheckArgs, files: &[manifests::File], certain: &[Certain], printer: &Printer) -> anyhow::Result<bool> {
+    let mut diffs = String::new();
+    let mut is_changed = false;
+    for (index, file) in files.iter().enumerate() {
+        let own: Vec<&Certain> = certain.iter().filter(|certain| certain.file == index).collect();
+        if own.is_empty() {
+            continue;
+        }
+        let Some(path) = &file.path else { continue };
+        let changed = fix::change(&file.name, path, &own)?;
+        changed.left.iter().for_each(|left| printer.warn(left));
+        if changed.mended.is_empty() {
+            continue;
+        }
+        is_changed = true;
+        if args.diff {
+            diffs.push_str(&fix::diff(&changed));
+        } else {
+            fix::write(path, &changed, printer)?;
+        }
+    }
+    if !diffs.is_empty() {
+        printer.result_to(args.output.as_deref(), &diffs)?;
+    }
+    Ok(is_changed)
+}
+
+/// What was submitted before, instead of files.
+fn against_history(args: &CheckArgs, policy: &Policy, printer: &Printer) -> anyhow::Result<Exit> {
+    let is_json = match args.format {
+        Format::Table => false,
+        Format::Json => true,
+        Format::Sarif | Format::Junit | Format::Github => {
+            bail!("what was submitted before stands in no file with lines: with --against-history the format is table or json")
+        }
+    };
+    let connect = ConnectOptions { kubeconfig: args.kubeconfig.clone(), context: args.context.clone() };
+    let asked = Asked { sources: &args.against_history, connect, today: args.at.unwrap_or_else(now) };
+    let told = history::judge(&asked, policy, printer)?;
+    let colour = args.output.is_none() && printer.colour();
+    printer.result_to(args.output.as_deref(), &history::show(&told, is_json, printer.width(), colour))?;
+    Ok(history::exit(&told))
+}
+
 /// From files of guardrails, teams and pools; other kinds do not belong there.
 pub(super) fn policy(paths: &[PathBuf]) -> anyhow::Result<Policy> {
     let mut resources = Vec::new();
@@ -146,18 +247,21 @@ pub(super) fn policy(paths: &[PathBuf]) -> anyhow::Result<Policy> {
 /// An object with its place.
 struct Placed<'a> {
     file: &'a str,
+    file_index: usize,
+    document_index: usize,
     document: &'a Document,
     written: Written,
 }
 
-fn judge(args: &CheckArgs, policy: &Policy, files: &[manifests::File]) -> Checked {
-    let mut checked = Checked::default();
+/// What the rules say, and what of it has one right answer.
+fn judge(args: &CheckArgs, policy: &Policy, files: &[manifests::File]) -> (Checked, Vec<Certain>) {
+    let (mut checked, mut certain) = (Checked::default(), Vec::new());
     let mut siblings = Siblings::new(true);
     let mut objects = Vec::new();
-    for file in files {
+    for (file_index, file) in files.iter().enumerate() {
         let at = |line: u32, what: String| At { file: file.name.clone(), line, what };
         checked.errors.extend(file.errors.iter().map(|error| at(error.line(), error.to_string())));
-        for document in &file.documents {
+        for (document_index, document) in file.documents.iter().enumerate() {
             checked.objects += 1;
             if let Err(error) = own(document) {
                 checked.errors.push(at(document.node.line, error));
@@ -167,7 +271,7 @@ fn judge(args: &CheckArgs, policy: &Policy, files: &[manifests::File]) -> Checke
                 written.namespace = Name::from(namespace.as_str());
             }
             siblings.add(&written);
-            objects.push(Placed { file: &file.name, document, written });
+            objects.push(Placed { file: &file.name, file_index, document_index, document, written });
         }
     }
     let state = State { at: args.at, ..State::default() };
@@ -175,10 +279,15 @@ fn judge(args: &CheckArgs, policy: &Policy, files: &[manifests::File]) -> Checke
     for placed in &objects {
         let submitted = Submitted { written: &placed.written, json: &|| placed.document.node.json() };
         let judgement = guard::judge(policy, &submitted, &siblings, &state, today);
+        certain.extend(judgement.breaches.iter().filter_map(|breach| {
+            let (path, value) = breach.fix.certain.clone()?;
+            let line = placed.document.line(&breach.path);
+            Some(Certain { file: placed.file_index, document: placed.document_index, line, rule: breach.rule.to_string(), path, value })
+        }));
         take(&mut checked, placed, judgement);
     }
     checked.breaches.sort_by(|a, b| (&a.file, a.line, &a.what.rule, &a.what.path).cmp(&(&b.file, b.line, &b.what.rule, &b.what.path)));
-    checked
+    (checked, certain)
 }
 
 fn take(checked: &mut Checked, placed: &Placed<'_>, judgement: Judgement) {

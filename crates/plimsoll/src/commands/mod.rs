@@ -3,6 +3,8 @@
 mod audit;
 pub mod check;
 pub mod export;
+mod fix;
+pub mod history;
 pub mod repack;
 pub mod simulate;
 mod snapshot;
@@ -30,7 +32,7 @@ pub fn run(cli: &Cli, printer: &Printer) -> anyhow::Result<Exit> {
         Command::Explain { name: None } => printer.result(&explain::list()),
         Command::Explain { name: Some(name) } => {
             let sign = signs::named(name).map(explain::explain);
-            let told = sign.or_else(|| rules::named(name).map(explain::explain_rule));
+            let told = sign.or_else(|| rules::named(name).map(explain::explain_rule)).or_else(|| explain::topic(name));
             printer.result(&told.ok_or_else(|| anyhow::anyhow!(nothing_named(name)))?);
         }
         Command::Schema { document } => {
@@ -38,6 +40,7 @@ pub fn run(cli: &Cli, printer: &Printer) -> anyhow::Result<Exit> {
                 Document::Audit => plimsoll_report::json::schema(),
                 Document::Repack => plimsoll_report::repack::schema(),
                 Document::Check => plimsoll_report::check::schema(),
+                Document::History => plimsoll_report::check::history::schema(),
                 Document::Rehearsal => plimsoll_report::rehearsal::schema(),
             };
             printer.result(&serde_json::to_string_pretty(&schema)?);

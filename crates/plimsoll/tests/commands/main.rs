@@ -4,9 +4,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod check;
+mod custom;
 mod defaults;
 mod documents;
 mod export;
+mod fix;
+mod history;
 mod properties;
 mod repack;
 mod script;

@@ -15,6 +15,12 @@ spec:
   rules:
   - {name: gpus-per-pod, mode: enforce, parameters: {most: 4}}
   - {name: gpu-models, parameters: {allowed: [NVIDIA-L4], named: true}}
+  customRules:
+  - name: our-images
+    match: {kinds: [Deployment]}
+    expression: pods.all(p, p.containers.all(c, c.image.startsWith('registry.example/')))
+    message: an image is not from our registry
+    failurePolicy: fail
   exemptions:
   - {rules: ['*'], namespace: team-a, reason: known, expires: 2027-03-31}
 ---
@@ -43,8 +49,13 @@ async fn the_api_server_takes_the_kinds() -> anyhow::Result<()> {
         assert!(plimsoll_api::read(&object)?.is_some(), "{object}");
     }
     assert_eq!(kept[0].data["spec"]["rules"][0]["parameters"]["most"], 4, "parameters of rules are kept");
-    for (good, bad) in [("mode: enforce", "mode: deny"), ("classes: [online]", "classes: [inference]"), ("mode: audit", "precedence: high")]
-    {
+    assert_eq!(kept[0].data["spec"]["customRules"][0]["match"]["gpus"], true, "what is not said has its default");
+    for (good, bad) in [
+        ("mode: enforce", "mode: deny"),
+        ("classes: [online]", "classes: [inference]"),
+        ("mode: audit", "precedence: high"),
+        ("failurePolicy: fail", "failurePolicy: perhaps"),
+    ] {
         assert!(cluster.apply_yaml(&GOOD.replace(good, bad)).await.is_err(), "{bad}");
     }
     Ok(())

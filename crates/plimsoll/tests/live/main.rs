@@ -7,6 +7,7 @@
 mod defaults;
 mod export;
 mod faults;
+mod history;
 mod kinds;
 mod metrics;
 mod past;

@@ -51,6 +51,8 @@ struct Mend {
     says: String,
     /// The lines, as a part of the object (or an object of its own); null: no lines mend it.
     lines: Option<Value>,
+    /// The lines are the one right answer: `plimsoll check --fix` writes them.
+    certain: bool,
 }
 
 /// As JSON.
@@ -68,7 +70,7 @@ pub fn json(checked: &Checked) -> String {
         line: at.line,
         path: at.what.path.to_string(),
         message: at.what.message(),
-        fix: Mend { says: at.what.fix.says.clone(), lines: at.what.fix.lines.clone() },
+        fix: Mend { says: at.what.fix.says.clone(), lines: at.what.fix.lines.clone(), certain: at.what.fix.certain.is_some() },
         fingerprint: at.what.fingerprint(),
     });
     let document = Document(broken.collect());

@@ -1,11 +1,13 @@
 //! What the rules say of manifests, as people and pipelines read it: `plimsoll check`.
 //!
 //! - [`table()`]: for the terminal; [`json()`]: a list for programs, with a published schema
+//! - [`history`]: what rules would have refused before
 //! - [`sarif()`], [`junit()`], [`github()`]: for the pipelines that speak these
 //!
 //! What is printed here was decided in [`plimsoll_decide::guard`].
 
 mod github;
+pub mod history;
 mod json;
 mod junit;
 mod sarif;

@@ -4,11 +4,12 @@ use super::{At, Checked, yaml};
 use plimsoll_api::Mode;
 use plimsoll_decide::guard::{Breach, rules};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// As SARIF. Exempted breaches are in it, as suppressed.
 #[must_use]
 pub fn sarif(checked: &Checked) -> String {
-    let rules: Vec<Value> = rules::ALL
+    let mut known: Vec<Value> = rules::ALL
         .iter()
         .map(|rule| {
             json!({
@@ -19,9 +20,19 @@ pub fn sarif(checked: &Checked) -> String {
             })
         })
         .collect();
-    let open = checked.breaches.iter().map(|at| result(at, &at.what));
+    // Rules of a user's own come after those of the program: all that is known of one is why it matters.
+    let all = checked.breaches.iter().map(|at| &at.what).chain(checked.exempt.iter().map(|at| &at.what.breach));
+    let own: BTreeMap<&str, &str> =
+        all.filter(|breach| rules::named(&breach.rule).is_none()).map(|breach| (&*breach.rule, &*breach.why)).collect();
+    known.extend(
+        own.iter().map(
+            |(name, why)| json!({ "id": name, "shortDescription": { "text": name }, "fullDescription": { "text": format!("{why}.") } }),
+        ),
+    );
+    let index = |rule: &str| known.iter().position(|known| known["id"] == *rule);
+    let open = checked.breaches.iter().map(|at| result(at, &at.what, index(&at.what.rule)));
     let exempt = checked.exempt.iter().map(|at| {
-        let mut result = result(at, &at.what.breach);
+        let mut result = result(at, &at.what.breach, index(&at.what.breach.rule));
         result["suppressions"] = json!([{ "kind": "external", "justification": at.what.reason }]);
         result
     });
@@ -38,7 +49,7 @@ pub fn sarif(checked: &Checked) -> String {
                 "name": "plimsoll",
                 "version": env!("CARGO_PKG_VERSION"),
                 "informationUri": env!("CARGO_PKG_REPOSITORY"),
-                "rules": rules,
+                "rules": known,
             } },
             "invocations": [{ "executionSuccessful": errors.is_empty(), "toolExecutionNotifications": errors }],
             "results": open.chain(exempt).collect::<Vec<Value>>(),
@@ -52,7 +63,7 @@ fn location(file: &str, line: u32) -> Value {
     json!({ "physicalLocation": { "artifactLocation": { "uri": uri }, "region": { "startLine": line.max(1) } } })
 }
 
-fn result<T>(at: &At<T>, breach: &Breach) -> Value {
+fn result<T>(at: &At<T>, breach: &Breach, index: Option<usize>) -> Value {
     let level = match breach.mode {
         Mode::Enforce => "error",
         Mode::Warn => "warning",
@@ -62,7 +73,7 @@ fn result<T>(at: &At<T>, breach: &Breach) -> Value {
     let text = format!("{}: {} {}{lines}", breach.subject, breach.message(), breach.fix.says);
     json!({
         "ruleId": &*breach.rule,
-        "ruleIndex": rules::ALL.iter().position(|rule| rule.name == &*breach.rule),
+        "ruleIndex": index,
         "level": level,
         "message": { "text": text },
         "locations": [location(&at.file, at.line)],

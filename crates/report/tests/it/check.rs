@@ -59,6 +59,14 @@ fn no_name_breaks_a_form() {
     assert_eq!(run["tool"]["driver"]["rules"][index]["id"], "probes");
     assert_eq!(run["invocations"][0]["executionSuccessful"], false);
 
+    // A rule of a user's own is a rule of the document, too.
+    let mut own = checked.clone();
+    own.breaches[0].what.rule = "theirs".into();
+    let document: Value = serde_json::from_str(&sarif(&own)).unwrap();
+    let run = &document["runs"][0];
+    let index = run["results"][0]["ruleIndex"].as_u64().unwrap() as usize;
+    assert_eq!(run["tool"]["driver"]["rules"][index]["id"], "theirs");
+
     let list: Vec<Value> = serde_json::from_str(&json(&checked)).unwrap();
     assert_eq!((list.len(), &list[0]["subject"]["name"]), (3, &Value::from(HOSTILE)));
     let told = table(&checked, 80, false);

@@ -14,6 +14,7 @@ fn the_published_schemas_are_not_stale() {
         ("audit.json", json::schema()),
         ("repack.json", plimsoll_report::repack::schema()),
         ("check.json", plimsoll_report::check::schema()),
+        ("history.json", plimsoll_report::check::history::schema()),
     ] {
         let now = serde_json::to_string_pretty(&schema).unwrap() + "\n";
         if std::env::var_os("PLIMSOLL_UPDATE").is_some() {

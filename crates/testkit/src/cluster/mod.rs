@@ -40,6 +40,8 @@ pub const ENDS: &str = "testkit.plimsoll.dev/ends";
 pub struct Options {
     /// More kwok stages (`kind: Stage`), each the text of a YAML file: what the kubelets play beyond starting, ending and deleting.
     pub stages: Vec<String>,
+    /// The audit log has the objects that were asked for and that came of it, where they are of a kind that makes pods.
+    pub objects_in_audit: bool,
 }
 
 /// A running cluster. All of it is killed and its folder removed when this is dropped (`PLIMSOLL_KEEP` set: the folder stays).

@@ -22,6 +22,11 @@ use std::{
 /// Everything is recorded, at the level that names the request but not its body.
 const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules: [{level: Metadata}]\n";
 
+/// The same with the objects of kinds that make pods.
+const AUDIT_POLICY_WITH_OBJECTS: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules:\n\
+    - {level: RequestResponse, verbs: [create, update, patch], resources: [{group: '', resources: [pods]}, {group: apps}, {group: batch}]}\n\
+    - {level: Metadata}\n";
+
 /// The stages of kwok that make nodes ready and keep them so, start bound pods, end jobs and finish deletions.
 const STAGES: [&str; 5] = [
     "node/fast/node-initialize.yaml",
@@ -63,6 +68,8 @@ impl Cluster {
         let server = format!("https://127.0.0.1:{api}");
         let authority = Authority::new()?;
         write_certificates(&path, &authority)?;
+        let policy = if options.objects_in_audit { AUDIT_POLICY_WITH_OBJECTS } else { AUDIT_POLICY };
+        write(&path, "audit-policy.yaml", policy)?;
         for (user, name, group) in [
             ("admin", "admin", Some("system:masters")),
             ("controllers", "system:kube-controller-manager", None),
@@ -154,7 +161,7 @@ fn write_certificates(folder: &Path, authority: &Authority) -> anyhow::Result<()
     write(folder, "apiserver.key", &server.key)?;
     write(folder, "accounts.key", &accounts.serialize_pem())?;
     write(folder, "accounts.pub", &accounts.public_key_pem())?;
-    write(folder, "audit-policy.yaml", AUDIT_POLICY)
+    Ok(())
 }
 
 /// Waits until `url` answers with success.

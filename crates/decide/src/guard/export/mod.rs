@@ -131,6 +131,15 @@ fn groups(policy: &Policy, scope: &Scope<'_>, today: Timestamp, left_out: &mut B
             whole: false,
             why,
         }));
+        left_out.extend(guardrail.own.iter().filter(|own| own.mode != Mode::Off).map(|own| LeftOut {
+            rule: None,
+            guardrail: guardrail.name.clone(),
+            whole: true,
+            why: format!(
+                "{}: a rule of your own; what it can see (pods, containers, devices, class, team) only this program makes",
+                own.name
+            ),
+        }));
         for mode in [Mode::Enforce, Mode::Warn, Mode::Audit] {
             let mut ready = Vec::new();
             for (index, rule) in ALL.iter().enumerate() {

@@ -61,7 +61,7 @@ fn judge(case: &Case<'_>, found: &mut Found) {
             taints(case, template).iter().find(|taint| !template.tolerations.iter().any(|toleration| toleration.covers(taint)))
         {
             let lines = json!([{ "key": &*taint.key, "operator": "Exists", "effect": effect(taint.effect) }]);
-            let fix = mend::at(&template.spec().key("tolerations"), lines, "Tolerate the taint.");
+            let fix = mend::certain(&template.spec().key("tolerations"), lines, "Tolerate the taint.");
             found.breach(template.spec(), format!("a pod does not tolerate the taint {} of GPU nodes", taint.key), fix);
         }
         let selectors = case.values.names("selectors");

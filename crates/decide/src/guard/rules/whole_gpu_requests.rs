@@ -41,6 +41,7 @@ fn judge_container(container: &Container, found: &mut Found) {
         let limit = container.limits.get(resource);
         let path = container.resources_path(if limit.is_some() { "limits" } else { "requests" }).key(resource);
         let text = &quantity.text;
+        let certain = |side: &str, count: u64, says: &str| mend::certain(&container.resources_path(side).key(resource), json!(count), says);
         let set = |count: u64, says: &str| mend::at(&container.resources_path("limits").key(resource), json!(count), says);
         if container.role == Role::Ephemeral {
             let fix = mend::says("Leave its resources out: it sees the pod's devices only through the other containers.");
@@ -63,13 +64,13 @@ fn judge_container(container: &Container, found: &mut Found) {
                 found.breach(
                     path,
                     format!("the container {name} requests {resource} without a limit"),
-                    set(whole, "Give the limit; the request follows."),
+                    certain("limits", whole, "Give the limit; the request follows."),
                 );
             }
             (Some(request), Some(_)) if request.nanos != quantity.nanos => {
                 let says =
                     format!("the container {name} requests {} of {resource}, and its limit is {text}: they must be equal", request.text);
-                found.breach(path, says, set(whole, "Leave the request out: it follows the limit."));
+                found.breach(path, says, certain("requests", whole, "Let the request be the limit, or leave it out: then it follows."));
             }
             _ if &**resource == "nvidia.com/gpu.shared" && whole > 1 => {
                 let fix = set(1, "Ask for one share; for more compute ask for a whole GPU or a larger slice.");
