@@ -408,3 +408,31 @@ fn what_is_wrong_with_a_rule_of_a_users_own_is_said_before_it_judges() {
     let error = Policy::new(vec![resource("Guardrail", "a", &parameters)]).unwrap_err().to_string();
     assert!(error.contains("have no parameters"), "{error}");
 }
+
+#[test]
+fn a_fix_is_certain_only_where_there_is_one_right_answer() {
+    let certain = |object: &Written| -> Vec<(Name, String)> {
+        let rules = ["whole-gpu-requests", "toleration-and-selector", "image-tags", "required-labels"].map(|name| json!({ "name": name }));
+        let policy = Policy::new(vec![
+            resource("Guardrail", "a", &json!({ "rules": rules })),
+            resource(
+                "Pool",
+                "p",
+                &json!({ "nodeLabels": { "pool": "p" }, "taints": [{ "key": "a", "effect": "NoSchedule" }, { "key": "b", "effect": "NoExecute" }] }),
+            ),
+        ]);
+        let judged = judge(&policy.unwrap(), object, &Siblings::new(true), &State::default(), TODAY);
+        let fixes = judged.breaches.into_iter().filter_map(|breach| Some((breach.rule, breach.fix.certain?)));
+        fixes.map(|(rule, (path, value))| (rule, format!("{path} {value}"))).collect()
+    };
+    let mut object = workload("Deployment", 1);
+    object.templates[0].node_selector.insert("pool".into(), "p".into());
+    object.templates[0].containers[0].image = Some("x:latest".into());
+    object.templates[0].containers[0].requests.insert("nvidia.com/gpu".into(), gpus(2));
+    let both = r#"spec.template.spec.tolerations [{"effect":"NoSchedule","key":"a","operator":"Exists"},{"effect":"NoExecute","key":"b","operator":"Exists"}]"#;
+    let request = r#"spec.template.spec.containers[main].resources.requests["nvidia.com/gpu"] 1"#;
+    assert_eq!(certain(&object), [("toleration-and-selector".into(), both.to_owned()), ("whole-gpu-requests".into(), request.to_owned())]);
+    // A TrainJob has no place for tolerations.
+    object.templates[0].bare = true;
+    assert_eq!(certain(&object).len(), 1);
+}

@@ -9,7 +9,7 @@ use plimsoll_fleet::{
     node::{Effect, Taint},
     written::Template,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub(in crate::guard) static RULE: Rule = Rule {
     name: "toleration-and-selector",
@@ -57,11 +57,19 @@ fn judge(case: &Case<'_>, found: &mut Found) {
         if asked.devices == asked.by_claims {
             continue;
         }
-        if let Some(taint) =
-            taints(case, template).iter().find(|taint| !template.tolerations.iter().any(|toleration| toleration.covers(taint)))
-        {
-            let lines = json!([{ "key": &*taint.key, "operator": "Exists", "effect": effect(taint.effect) }]);
-            let fix = mend::certain(&template.spec().key("tolerations"), lines, "Tolerate the taint.");
+        let mut missing = taints(case, template);
+        missing.retain(|taint| !template.tolerations.iter().any(|toleration| toleration.covers(taint)));
+        if let Some(taint) = missing.first() {
+            let mut lines: Vec<Value> = Vec::new();
+            for taint in &missing {
+                let line = json!({ "key": &*taint.key, "operator": "Exists", "effect": effect(taint.effect) });
+                if !lines.contains(&line) {
+                    lines.push(line);
+                }
+            }
+            // Where pods have no specification of their own it is not known that tolerations can stand there.
+            let make = if template.bare && &*case.object.kind != "InferenceService" { mend::at } else { mend::certain };
+            let fix = make(&template.spec().key("tolerations"), Value::Array(lines), "Tolerate the taint.");
             found.breach(template.spec(), format!("a pod does not tolerate the taint {} of GPU nodes", taint.key), fix);
         }
         let selectors = case.values.names("selectors");
