@@ -1,7 +1,7 @@
 //! Exported policies on a real API server say of every object what the rules say of it: rule by rule, refused or let in.
 
 mod changes;
-mod server;
+pub mod server;
 
 use plimsoll_decide::guard::{
     self, Judgement, Policy, Siblings, State, Submitted,
@@ -23,7 +23,7 @@ use std::{
 const UNTOLD: [&str; 3] = ["budget-left", "disruption-budget", "image-size"];
 
 /// Guardrails that overrule each other, by every selector there is, with exemptions that hold and one that is over.
-const GUARDRAILS: &str = "
+pub const GUARDRAILS: &str = "
 apiVersion: plimsoll.dev/v1alpha1
 kind: Guardrail
 metadata: {name: all}
@@ -111,8 +111,8 @@ spec: {nodeLabels: {nvidia.com/gpu.sharing-strategy: mps, nvidia.com/gpu.product
 ";
 
 /// How many objects, of which seed.
-const COUNT: usize = 2_000;
-const SEED: u64 = 20_261_130;
+pub const COUNT: usize = 2_000;
+pub const SEED: u64 = 20_261_130;
 
 /// Warnings that an answer has room for: beyond, the API server cuts and drops them.
 const WARNINGS_MAX: usize = 14;
@@ -239,7 +239,13 @@ fn judge(policy: &Policy, object: &Value, siblings: &Siblings, now: Timestamp) -
 }
 
 /// The same, at a moment that may not be known.
-fn judge_at(policy: &Policy, object: &Value, siblings: &Siblings, today: Timestamp, at: Option<Timestamp>) -> anyhow::Result<Judgement> {
+pub fn judge_at(
+    policy: &Policy,
+    object: &Value,
+    siblings: &Siblings,
+    today: Timestamp,
+    at: Option<Timestamp>,
+) -> anyhow::Result<Judgement> {
     let (documents, errors) = manifest::read(&object.to_string());
     anyhow::ensure!(errors.is_empty(), "{errors:?}");
     let document = documents.first().ok_or_else(|| anyhow::anyhow!("{object} is no object"))?;
@@ -248,7 +254,7 @@ fn judge_at(policy: &Policy, object: &Value, siblings: &Siblings, today: Timesta
     Ok(guard::judge(policy, &submitted, siblings, &State { at, ..State::default() }, today))
 }
 
-fn siblings(namespaces: &[Value]) -> Siblings {
+pub fn siblings(namespaces: &[Value]) -> Siblings {
     let mut siblings = Siblings::new(false);
     for namespace in namespaces.iter().filter(|object| object["kind"] == "Namespace" || object["spec"]["finalizers"].is_array()) {
         let labels = namespace["metadata"]["labels"].as_object().into_iter().flatten();
@@ -258,7 +264,7 @@ fn siblings(namespaces: &[Value]) -> Siblings {
     siblings
 }
 
-fn resources(objects: &[Value]) -> anyhow::Result<Vec<plimsoll_api::Resource>> {
+pub fn resources(objects: &[Value]) -> anyhow::Result<Vec<plimsoll_api::Resource>> {
     let read = objects.iter().map(|object| Ok(plimsoll_api::read(object)?));
     Ok(read.collect::<anyhow::Result<Vec<_>>>()?.into_iter().flatten().collect())
 }
@@ -269,7 +275,7 @@ fn now() -> Timestamp {
 }
 
 /// An example with what the API server asks for beside what the example is about, and a label to bind its policy by.
-fn completed(object: &Value, rule: &str) -> Value {
+pub fn completed(object: &Value, rule: &str) -> Value {
     let mut object = object.clone();
     object["metadata"]["labels"]["example"] = json!(rule);
     let kind = object["kind"].as_str().unwrap_or_default().to_owned();
@@ -295,8 +301,9 @@ fn completed(object: &Value, rule: &str) -> Value {
     if ends {
         template["spec"]["restartPolicy"] = json!("Never");
     } else if kind != "Pod" {
-        template["metadata"]["labels"]["app"] = json!("example");
-        object["spec"]["selector"] = json!({"matchLabels": {"app": "example"}});
+        let app = template["metadata"]["labels"]["app"].as_str().unwrap_or("example").to_owned();
+        template["metadata"]["labels"]["app"] = json!(app);
+        object["spec"]["selector"] = json!({"matchLabels": {"app": app}});
     }
     object
 }

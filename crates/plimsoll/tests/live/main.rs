@@ -4,6 +4,7 @@
 // Some say what they have measured.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod agreement;
 mod defaults;
 mod export;
 mod faults;

@@ -127,20 +127,10 @@ impl Replica {
         (self.listen.number, self.metrics.number)
     }
 
-    /// Ends it without a word.
-    pub fn kill(self) -> anyhow::Result<()> {
-        self.signal("KILL")
-    }
-
-    fn signal(&self, signal: &str) -> anyhow::Result<()> {
-        let told = std::process::Command::new("kill").arg(format!("-{signal}")).arg(self.process.id().to_string()).status();
-        ensure!(told.context("cannot run kill")?.success());
-        Ok(())
-    }
-
     /// Tells it to end, and waits for that.
     pub async fn stop(mut self) -> anyhow::Result<()> {
-        self.signal("TERM")?;
+        let told = std::process::Command::new("kill").arg(self.process.id().to_string()).status().context("cannot run kill")?;
+        ensure!(told.success());
         let start = Instant::now();
         loop {
             if let Some(status) = self.process.ended()? {

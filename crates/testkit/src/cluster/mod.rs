@@ -98,18 +98,6 @@ impl Cluster {
         &self.kubectl
     }
 
-    /// Sends a signal (`STOP`, `CONT`, `KILL`) to a program of the cluster, such as `kube-apiserver`.
-    ///
-    /// # Errors
-    /// There is no such program, or it takes no signal.
-    pub fn signal(&self, program: &str, signal: &str) -> anyhow::Result<()> {
-        let processes = self.processes.lock().expect("no holder of this lock panics");
-        let process = processes.iter().find(|process| process.name() == program).with_context(|| format!("no program {program}"))?;
-        let sent = std::process::Command::new("kill").arg(format!("-{signal}")).arg(process.id().to_string()).status();
-        anyhow::ensure!(sent.context("cannot run kill")?.success(), "{program} takes no {signal}");
-        Ok(())
-    }
-
     /// Asks `question` until it gives an answer.
     ///
     /// # Errors

@@ -2,8 +2,10 @@
 
 use anyhow::Context as _;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+
 use kube::{api::PostParams, client::Body, core::Request};
 use plimsoll_testkit::{Cluster, corpus};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -94,12 +96,12 @@ impl<'a> Server<'a> {
         stream::iter(objects.iter().map(|object| self.ask(object))).buffered(AT_ONCE).try_collect().await
     }
 
-    /// Would the API server take it? Nothing is made.
-    pub async fn ask(&self, object: &Value) -> anyhow::Result<Answer> {
-        let Some(url) = url(object) else { return Ok(Answer::Otherwise) };
+    /// Would the API server take it? Nothing is made. Its warnings, its status and its answer; none: the object's kind is not known.
+    pub async fn send(&self, object: &Value) -> anyhow::Result<Option<(Vec<String>, StatusCode, Value)>> {
+        let Some(url) = url(object) else { return Ok(None) };
         let params = PostParams { dry_run: true, field_manager: None };
         // A new namespace has no service account for a moment.
-        let (warnings, status, answer) = self
+        let answered = self
             .cluster
             .wait_for("the API server's answer", async || {
                 let request = Request::new(&url).create(&params, serde_json::to_vec(object)?)?;
@@ -116,6 +118,12 @@ impl<'a> Server<'a> {
                 Ok((!early).then_some((warnings, status, answer)))
             })
             .await?;
+        Ok(Some(answered))
+    }
+
+    /// What do policies say of it?
+    pub async fn ask(&self, object: &Value) -> anyhow::Result<Answer> {
+        let Some((warnings, status, answer)) = self.send(object).await? else { return Ok(Answer::Otherwise) };
         let mut broken = BTreeSet::new();
         for warning in warnings.iter().filter(|warning| warning.contains("ValidatingAdmissionPolicy")) {
             let told = warning.split_once("-told': ").map(|(_, told)| told).unwrap_or_default();
