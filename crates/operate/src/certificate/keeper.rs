@@ -24,6 +24,10 @@ pub const SECRET: &str = "plimsoll-webhook-tls";
 /// How often it is looked at; sooner where certificates hold for minutes.
 const LOOK: Duration = Duration::from_secs(10);
 
+/// Looks of the beginning, one a second: who leads is not known at the first one, and until the API server has been told whom to trust
+/// it asks nobody.
+const FIRST_LOOKS: u32 = 30;
+
 /// Where the certificate comes from.
 #[derive(Debug, Clone)]
 pub enum Keeper {
@@ -55,7 +59,9 @@ impl Keeper {
     /// Keeps `served` up to date, for ever.
     pub async fn run(self, client: Client, leader: Leader, served: Arc<Served>) {
         let mut failed = String::new();
+        let mut looks = 0_u32;
         loop {
+            looks = looks.saturating_add(1);
             let (kept, look) = match &self {
                 Self::Own(own) => (own.once(&client, &leader, &served).await, LOOK.min(own.life.leaf / 10)),
                 Self::Files { certificate, key } => (files(certificate, key, &served).await, LOOK),
@@ -72,7 +78,7 @@ impl Keeper {
                     }
                 }
             }
-            let is_well = failed.is_empty() && served.holds(jiff::Timestamp::now().as_second());
+            let is_well = looks > FIRST_LOOKS && failed.is_empty() && served.holds(jiff::Timestamp::now().as_second());
             tokio::time::sleep(if is_well { look } else { look.min(Duration::from_secs(1)) }).await;
         }
     }

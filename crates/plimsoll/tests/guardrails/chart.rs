@@ -1,7 +1,7 @@
 //! What the chart renders, without a cluster.
 
 use crate::helm::{Helm, NAME, NAMESPACE, VALUES, chart, object, root};
-use plimsoll_operate::webhook::kinds::{ASKED, Group};
+use plimsoll_operate::webhook::kinds::{ASKED, Group, WATCHED};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -92,6 +92,30 @@ async fn secrets_are_mounted_or_read_and_never_both() -> anyhow::Result<()> {
             json!({"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["plimsoll-webhook-tls"], "verbs": ["get", "update"]}),
         ];
         assert_eq!(of_secrets, expected.iter().filter(|_| read).collect::<Vec<_>>());
+    }
+    Ok(())
+}
+
+/// What it may list and watch is what it does; what it may write is told one by one in `installed`.
+#[tokio::test]
+async fn it_may_read_what_it_watches_and_nothing_else() -> anyhow::Result<()> {
+    let Some(helm) = Helm::ready().await? else { return Ok(()) };
+    let watched: BTreeSet<(String, String)> =
+        WATCHED.iter().map(|watched| (watched.group.to_owned(), watched.resource.to_owned())).collect();
+    for values in VALUES {
+        let objects = helm.objects(values)?;
+        let mut readable = BTreeSet::new();
+        for rule in object(&objects, "ClusterRole", NAME)["rules"].as_array().unwrap() {
+            let verbs = texts(&rule["verbs"]);
+            if verbs == ["get", "list", "watch"] {
+                let resources = texts(&rule["resources"]);
+                let groups = texts(&rule["apiGroups"]);
+                readable.extend(groups.iter().flat_map(|group| resources.iter().map(move |resource| (group.clone(), resource.clone()))));
+            } else {
+                assert!(!verbs.iter().any(|verb| ["list", "watch", "*"].contains(&&**verb)), "{rule}");
+            }
+        }
+        assert_eq!(readable, watched, "{values:?}");
     }
     Ok(())
 }
