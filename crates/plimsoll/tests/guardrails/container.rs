@@ -31,6 +31,7 @@ pub struct Container {
     child: Child,
     https: SocketAddr,
     metrics: String,
+    log: PathBuf,
     errors: PathBuf,
 }
 
@@ -45,8 +46,7 @@ impl Container {
         // Every start has a log of its own: a replica that comes back has the address of the one before.
         static STARTS: AtomicUsize = AtomicUsize::new(0);
         let start = STARTS.fetch_add(1, Ordering::Relaxed);
-        let log = folder.join(format!("webhook-{start}.log"));
-        let errors = folder.join(format!("webhook-{start}.errors"));
+        let (log, errors) = (folder.join(format!("webhook-{start}.log")), folder.join(format!("webhook-{start}.errors")));
         let https = SocketAddr::from((Ipv4Addr::LOCALHOST, 8443 + number));
         let metrics = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080 + number));
         let child = Command::new(env!("CARGO_BIN_EXE_plimsoll"))
@@ -62,7 +62,7 @@ impl Container {
             .kill_on_drop(true)
             .spawn()
             .context("cannot start plimsoll webhook")?;
-        Ok(Self { child, https, metrics: format!("http://{metrics}"), errors })
+        Ok(Self { child, https, metrics: format!("http://{metrics}"), log, errors })
     }
 
     /// Waits until it says that it is ready.
@@ -81,6 +81,11 @@ impl Container {
             Ok(()) => Ok(()),
             Err(status) => bail!("the webhook ended: {status}\n{}", self.words()),
         }
+    }
+
+    /// What it wrote to its standard output.
+    pub fn log(&self) -> &Path {
+        &self.log
     }
 
     /// The last of what it said of itself.
@@ -103,6 +108,11 @@ impl Container {
     /// Kills it, as a machine that dies does.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
         self.child.kill().await.context("the webhook cannot be killed")
+    }
+
+    /// Has it ended by itself?
+    pub fn ended(&mut self) -> anyhow::Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
     }
 }
 

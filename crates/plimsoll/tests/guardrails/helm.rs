@@ -65,6 +65,11 @@ impl Helm {
         Ok(Some(Self { program, home: tempfile::tempdir()? }))
     }
 
+    /// Where it is.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// Runs it.
     pub fn run(&self, arguments: &[&str], values: &[&str]) -> anyhow::Result<Output> {
         let mut helm = Command::new(&self.program);
