@@ -1,6 +1,7 @@
 //! Exported policies on a real API server say of every object what the rules say of it: rule by rule, refused or let in.
 
 mod changes;
+mod kyverno;
 pub mod server;
 
 use plimsoll_decide::guard::{
