@@ -6,7 +6,7 @@
 
 use plimsoll_decide::{
     audit::{self, Audit, baseline::compare, settings::Settings},
-    guard::{self, Policy, Siblings, State, Submitted},
+    guard::{self, Policy, Siblings, State, Submitted, defaults},
 };
 use plimsoll_fleet::{
     Fleet, Metrics, Money, MoneyPerHour, Node, NodeId, Pod, Shape, ShapeId, Timestamp, Window,
@@ -137,9 +137,39 @@ pub fn check(data: &[u8]) {
             }
         }
     }
+    for (document, _) in &written {
+        add_defaults(&document.node.json(), &documents, &siblings);
+    }
     let list: Vec<serde_json::Value> = serde_json::from_str(&check::json(&checked)).expect("the list is JSON");
     assert_eq!(list.len(), checked.breaches.len());
     let _ = (check::table(&checked, 80, false), check::sarif(&checked), check::junit(&checked), check::github(&checked));
+}
+
+/// Every default for an object, by the pools and teams of the text: the patch fits the object, and what was patched once is not patched
+/// again.
+fn add_defaults(object: &serde_json::Value, documents: &[manifest::Document], siblings: &Siblings) {
+    let guardrail = serde_json::json!({ "apiVersion": "plimsoll.dev/v1alpha1", "kind": "Guardrail", "metadata": { "name": "defaults" },
+        "spec": { "defaults": { "classLabel": true, "toleration": true, "selector": true, "probes": true, "deadlines": {}, "translate": true } } });
+    let ours = documents.iter().filter(|document| document.what().is_some_and(|(_, kind)| kind != "Guardrail"));
+    let all = ours.map(|document| document.node.json()).chain([guardrail]);
+    let resources = all.filter_map(|object| plimsoll_api::read(&object).ok().flatten()).collect();
+    let Ok(policy) = Policy::new(resources) else { return };
+    let patch = |object: &serde_json::Value| {
+        let (read, _) = manifest::read(&object.to_string());
+        let Some(written) = read.first().and_then(manifest::Document::written) else { return Vec::new() };
+        let submitted = Submitted { written: &written, json: &|| object.clone() };
+        defaults::patch(&policy, &defaults::Asked { submitted, old: None, siblings, user: "anybody" }).patch
+    };
+    let mut object = object.clone();
+    for op in patch(&object) {
+        let (parent, last) = op["path"].as_str().and_then(|path| path.rsplit_once('/')).expect("a place in the object");
+        match object.pointer_mut(parent).expect("its parent is there") {
+            serde_json::Value::Object(map) => drop(map.insert(last.replace("~1", "/").replace("~0", "~"), op["value"].clone())),
+            serde_json::Value::Array(list) => list.push(op["value"].clone()),
+            other => panic!("{op} into {other}"),
+        }
+    }
+    assert!(patch(&object).is_empty(), "{object}");
 }
 
 // ---- the snapshot reader

@@ -14,7 +14,7 @@ use plimsoll_decide::guard::{
 };
 use plimsoll_fleet::Timestamp;
 use plimsoll_observe::manifest;
-use plimsoll_testkit::{Cluster, cluster::Options, cluster::manifests, corpus};
+use plimsoll_testkit::{Cluster, cluster::Options, cluster::manifests, corpus, programs};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -84,6 +84,9 @@ const KINDS: [(&str, &str, &str); 10] = [
 const COUNT: usize = 2_000;
 const SEED: u64 = 20_261_130;
 const AT_ONCE: usize = 16;
+
+/// How many Kyverno is asked about: it takes a policy apart for each.
+const KYVERNO_COUNT: usize = 100;
 
 fn policy() -> anyhow::Result<Policy> {
     let read: Vec<_> = manifests(GUARDRAILS)?.iter().map(plimsoll_api::read).collect::<Result<_, _>>()?;
@@ -221,6 +224,44 @@ async fn policies_add_to_two_thousand_objects_what_the_decision_adds() -> anyhow
             anyhow::ensure!(made == again, "{made}\nbecame {again}");
         }
     }
+    Ok(())
+}
+
+/// Kyverno's own program adds the same, without a cluster: namespaces have no labels there.
+#[tokio::test(flavor = "multi_thread")]
+async fn kyverno_adds_what_the_decision_adds() -> anyhow::Result<()> {
+    let Some(kyverno) = programs::kyverno().await? else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let path = |name: &str| folder.path().join(name);
+    let write = |name: &str, objects: &[Value]| {
+        let texts: Vec<String> = objects.iter().map(Value::to_string).collect();
+        std::fs::write(path(name), texts.join("\n---\n"))
+    };
+    let policy = policy()?;
+    // The program has the schemas of Kubernetes' own kinds and no others.
+    let is_known = |object: &Value| url(object).is_some() && !matches!(object["kind"].as_str(), Some("Rollout" | "Notebook"));
+    let objects: Vec<Value> = corpus::objects(SEED, KYVERNO_COUNT).into_iter().filter(is_known).collect();
+    write("policy.yaml", &export(&policy, Form::KyvernoMutating, OnError::Ignore, Timestamp(0)).documents)?;
+    write("objects.yaml", &objects)?;
+    std::fs::create_dir(path("made"))?;
+    let mut command = std::process::Command::new(kyverno);
+    command.arg("apply").arg(path("policy.yaml")).arg("--resource").arg(path("objects.yaml")).arg("-o").arg(path("made"));
+    let output = command.output()?;
+    let told = String::from_utf8_lossy(&output.stdout);
+    let summary = told.lines().last().unwrap_or_default();
+    anyhow::ensure!(output.status.success(), "{summary}: {}", String::from_utf8_lossy(&output.stderr));
+    let mut changed = 0;
+    for object in &objects {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        let text =
+            std::fs::read_to_string(path("made").join(format!("{name}-mutated.yaml"))).with_context(|| format!("{name} is missing"))?;
+        let made = bare(manifests(&text)?.first().context("an object")?);
+        let expected = expected(&policy, object, &Siblings::default())?;
+        changed += usize::from(expected != bare(object));
+        anyhow::ensure!(made == expected, "{object}\nis    {made}\nnot   {expected}");
+    }
+    println!("{} objects, of which {changed} changed", objects.len());
+    anyhow::ensure!(changed > 15 && changed + 10 < objects.len(), "{changed} of {}", objects.len());
     Ok(())
 }
 

@@ -146,12 +146,13 @@ fn is_fixed(kind: &str) -> bool {
 /// As `guard::defaults`: what goes, what is turned off, and what a controller makes of an object that got its defaults, stays.
 fn conditions() -> Value {
     let owners = list(&kinds::names_with_pods());
-    let of_another_namespace = "request.userInfo.username.matches('^system:serviceaccount:[^:]*:') \
-        && request.userInfo.username.split(':')[2] != dyn(object).metadata[?'namespace'].orValue('')";
+    // Kyverno's command line knows no user.
+    let user = "dyn(request).?userInfo.?username.orValue('')";
     let by_controller = format!(
         "!(dyn(object).metadata.?ownerReferences.orValue([]).exists(o, o.?controller.orValue(false) == true \
          && (o.apiVersion.contains('/') ? o.apiVersion.split('/')[0] : '') + '/' + o.kind in {owners})\n\
-         && (request.userInfo.username == 'system:kube-controller-manager' || {of_another_namespace}))"
+         && [string({user})].exists(u, u == 'system:kube-controller-manager' || u.matches('^system:serviceaccount:[^:]*:')\n\
+         && u.split(':')[2] != dyn(object).metadata[?'namespace'].orValue('')))"
     );
     let is_on = format!("dyn(object).metadata.?annotations[?{}].orValue('') != 'off'", quoted(SWITCH));
     json!([
