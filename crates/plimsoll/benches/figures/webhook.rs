@@ -34,6 +34,14 @@ const RATE: u64 = 5_000;
 fn policy() -> anyhow::Result<Policy> {
     let guardrail = json!({ "apiVersion": "plimsoll.dev/v1alpha1", "kind": "Guardrail", "metadata": { "name": "all" }, "spec": {
         "mode": "enforce",
+        "customRules": [
+            { "name": "own-registry", "mode": "enforce", "message": "an image is not from our registry",
+              "expression": "pods.all(p, p.containers.all(c, c.image.startsWith('ghcr.io/acme/')))" },
+            { "name": "few-gpus", "mode": "enforce", "message": "it asks for many GPUs", "expression": "devices <= 16 && class in ['online', 'batch']" },
+            { "name": "an-app", "mode": "enforce", "message": "it has no label app", "expression": "has(object.metadata.labels) && 'app' in object.metadata.labels" },
+            { "name": "its-team", "mode": "enforce", "message": "it has no team", "expression": "team != ''" },
+            { "name": "memory", "mode": "enforce", "message": "a container asks for no memory",
+              "expression": "containers.all(c, c.devices == 0 || 'memory' in c.requests)" }],
         "exemptions": [{ "rules": ["*"], "namespace": "kube-*", "reason": "the cluster's own", "expires": "2099-01-01" }] } });
     let team = json!({ "apiVersion": "plimsoll.dev/v1alpha1", "kind": "Team", "metadata": { "name": "search" },
         "spec": { "namespaces": ["search*"], "models": ["NVIDIA-*"] } });
