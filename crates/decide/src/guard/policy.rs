@@ -57,6 +57,17 @@ pub enum PolicyError {
     },
 }
 
+impl PolicyError {
+    /// The guardrail that is wrong; none: it is about a team or a pool.
+    #[must_use]
+    pub fn guardrail(&self) -> Option<&str> {
+        match self {
+            Self::Rule { guardrail, .. } | Self::Parameter { guardrail, .. } | Self::Own { guardrail, .. } => Some(guardrail),
+            Self::Twice { .. } => None,
+        }
+    }
+}
+
 /// What objects are judged by.
 #[derive(Debug, Clone)]
 pub struct Policy {

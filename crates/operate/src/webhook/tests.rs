@@ -136,3 +136,24 @@ fn a_wrong_guardrail_leaves_the_last_right_one() {
     world.renew();
     assert!(!judged(&world) && world.wrong().is_empty());
 }
+
+/// A guardrail may name another's rule; when that goes, so does what names it, and nothing else.
+#[test]
+fn guardrails_are_judged_by_together() {
+    let world = World::default();
+    let guardrails = WATCHED.iter().find(|watched| watched.kind == "Guardrail").unwrap();
+    let apply = |name: &str, spec: Value| {
+        let seen: Seen = serde_json::from_value(json!({"metadata": {"name": name}, "spec": spec})).unwrap();
+        world.apply(guardrails, &seen, now());
+        world.renew();
+    };
+    apply("exempts", json!({"exemptions": [{"rules": ["ours"], "namespace": "x", "reason": "r", "expires": "2999-01-01"}]}));
+    assert_eq!(world.wrong().len(), 1, "there is no such rule yet");
+    apply("own", json!({"customRules": [{"name": "ours", "mode": "enforce", "expression": "devices < 5", "message": "m"}]}));
+    assert_eq!(world.wrong(), Vec::<String>::new());
+    apply("builtin", json!({"rules": [{"name": "image-tags", "mode": "enforce"}]}));
+    world.delete(guardrails, None, "own", now());
+    world.renew();
+    assert_eq!(world.wrong().len(), 1);
+    assert!(format!("{:?}", world.policy()).contains("builtin"));
+}

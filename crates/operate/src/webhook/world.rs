@@ -41,10 +41,14 @@ pub struct World {
 /// Objects as they were seen, of which the rest is made.
 #[derive(Debug, Default)]
 struct Raw {
-    /// Guardrails, teams and pools that are right, by kind and name: the last one that was.
+    /// Guardrails, teams and pools whose fields are right, by kind and name: the last one of each that was.
     resources: BTreeMap<(&'static str, String), Resource>,
-    /// Those that are wrong, and why.
-    wrong: BTreeMap<(&'static str, String), String>,
+    /// Those of them that the rules were made of.
+    in_force: BTreeMap<(&'static str, String), Resource>,
+    /// Those whose fields are wrong, and why.
+    misshapen: BTreeMap<(&'static str, String), String>,
+    /// Guardrails that no rules can be made of, and why.
+    wrong: BTreeMap<String, String>,
     siblings: HashMap<Key, Arc<Written>>,
     images: HashMap<Name, Vec<(Name, Bytes)>>,
 }
@@ -103,10 +107,11 @@ impl World {
         lock(&self.ledger)
     }
 
-    /// Guardrails, teams and pools that cannot be judged by: the last right one of that name counts, if there was one.
+    /// Guardrails, teams and pools that cannot be judged by, and why: the last right one of that name counts, if there was one.
     #[must_use]
     pub fn wrong(&self) -> Vec<String> {
-        lock(&self.raw).wrong.values().cloned().collect()
+        let raw = lock(&self.raw);
+        raw.misshapen.values().chain(raw.wrong.values()).cloned().collect()
     }
 
     /// Have the rules been made at least once of what the cluster has?
@@ -164,7 +169,7 @@ impl World {
             Tells::Policy => {
                 let mut raw = lock(&self.raw);
                 let key = (watched.kind, name.to_owned());
-                raw.wrong.remove(&key);
+                raw.misshapen.remove(&key);
                 if raw.resources.remove(&key).is_some() {
                     drop(raw);
                     self.soil(&self.stale.policy);
@@ -191,7 +196,7 @@ impl World {
         let raw = lock(&self.raw);
         let gone: Vec<(String, String)> = match watched.tells {
             Tells::Policy => {
-                let names = raw.resources.keys().chain(raw.wrong.keys());
+                let names = raw.resources.keys().chain(raw.misshapen.keys());
                 names
                     .filter(|(kind, name)| *kind == watched.kind && !has("", name))
                     .map(|(_, name)| (String::new(), name.clone()))
@@ -229,13 +234,7 @@ impl World {
         let policy_is_stale = self.stale.policy.swap(false, Ordering::AcqRel) || !self.is_compiled();
         let siblings_are_stale = self.stale.siblings.swap(false, Ordering::AcqRel);
         if policy_is_stale {
-            let resources: Vec<Resource> = lock(&self.raw).resources.values().cloned().collect();
-            // Each was tried by itself when it was seen; what only all of them together can have wrong is a name that is there twice,
-            // which a cluster has not.
-            match Policy::only(resources) {
-                Ok(policy) => self.policy.store(Arc::new(policy)),
-                Err(error) => tracing::error!(%error, "the guardrails cannot be judged by: those of before count on"),
-            }
+            self.policy.store(Arc::new(lock(&self.raw).compile()));
             self.compiled.store(true, Ordering::Release);
         }
         if siblings_are_stale {
@@ -264,19 +263,17 @@ impl World {
         let mut json = node.json();
         json["apiVersion"] = watched.api().api_version.into();
         json["kind"] = watched.kind.into();
-        let read = plimsoll_api::read(&json).map_err(|error| error.to_string()).and_then(|resource| {
-            let resource = resource.ok_or_else(|| format!("{} {name} is of another group", watched.kind))?;
-            Policy::only(vec![resource.clone()]).map_err(|error| error.to_string())?;
-            Ok(resource)
-        });
+        let read = plimsoll_api::read(&json)
+            .map_err(|error| error.to_string())
+            .and_then(|resource| resource.ok_or_else(|| format!("{} {name} is of another group", watched.kind)));
         let mut raw = lock(&self.raw);
         match read {
             Err(why) => {
                 tracing::error!(kind = watched.kind, name, why, "it cannot be judged by: the last right one of that name counts on");
-                raw.wrong.insert(key, why);
+                raw.misshapen.insert(key, why);
             }
             Ok(mut resource) => {
-                raw.wrong.remove(&key);
+                raw.misshapen.remove(&key);
                 if let Resource::Team(team) = &mut resource {
                     let status = std::mem::take(&mut team.status);
                     self.ledger().set_bookings(name.into(), status.bookings);
@@ -299,6 +296,39 @@ impl World {
     fn soil(&self, what: &AtomicBool) {
         what.store(true, Ordering::Release);
         self.wake.notify_one();
+    }
+}
+
+impl Raw {
+    /// The rules of all that is right together: one guardrail may set the mode of another's rules. In the place of a guardrail that is
+    /// wrong stands what was in force of that name before.
+    fn compile(&mut self) -> Policy {
+        let mut set = self.resources.clone();
+        self.wrong.clear();
+        loop {
+            match Policy::only(set.values().cloned().collect()) {
+                Ok(policy) => {
+                    self.in_force = set;
+                    return policy;
+                }
+                Err(error) => {
+                    let Some(name) = error.guardrail().map(str::to_owned) else {
+                        // A name that is there twice, which a cluster has not.
+                        tracing::error!(%error, "no rules can be made of this");
+                        return Policy::only(Vec::new()).unwrap_or_default();
+                    };
+                    tracing::error!(%error, "it cannot be judged by: what was in force of that name counts on");
+                    let key = ("Guardrail", name.clone());
+                    // Once with what was in force, and not at all if even that is wrong by now.
+                    let before = self.in_force.get(&key).filter(|_| !self.wrong.contains_key(&name)).cloned();
+                    match before {
+                        Some(before) => drop(set.insert(key, before)),
+                        None => drop(set.remove(&key)),
+                    }
+                    self.wrong.insert(name, error.to_string());
+                }
+            }
+        }
     }
 }
 
