@@ -111,7 +111,14 @@ pub fn read(object: &Value) -> Result<Option<Resource>, ApiError> {
 }
 
 fn parse<T: DeserializeOwned>(object: &Value, kind: &str, name: &str) -> Result<T, ApiError> {
-    T::deserialize(object).map_err(|error| ApiError::Shape { kind: kind.to_owned(), name: name.to_owned(), why: error.to_string() })
+    T::deserialize(object).map_err(|error| {
+        let mut why = error.to_string();
+        if why.contains("boolean `false`") {
+            // kubectl reads it so, too.
+            why.push_str(". In YAML a bare off is the boolean false: write 'off', in quotes");
+        }
+        ApiError::Shape { kind: kind.to_owned(), name: name.to_owned(), why }
+    })
 }
 
 /// A name that is longer than Kubernetes allows, empty, or has other characters, is refused.

@@ -100,6 +100,14 @@ fn the_definitions_are_structural() {
 }
 
 #[test]
+fn a_bare_off_is_answered_with_quotes() {
+    let guardrail =
+        serde_json::json!({"apiVersion": "plimsoll.dev/v1alpha1", "kind": "Guardrail", "metadata": {"name": "g"}, "spec": {"mode": false}});
+    let error = read(&guardrail).unwrap_err().to_string();
+    assert!(error.contains("write 'off', in quotes"), "{error}");
+}
+
+#[test]
 fn the_definitions_that_are_checked_in_are_these() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let all: Vec<_> = crd::all();

@@ -119,7 +119,7 @@ pub enum WebhookError {
 /// # Errors
 /// [`WebhookError`]: it did not begin. What goes wrong later is logged, and tried again.
 pub async fn run(client: Client, options: Options, stop: impl Future<Output = ()>) -> Result<(), WebhookError> {
-    let bind = async |address: SocketAddr| TcpListener::bind(address).await.map_err(|source| WebhookError::Listen { address, source });
+    let bind = async |address: SocketAddr| bind(address).await.map_err(|source| WebhookError::Listen { address, source });
     let (listener, metrics_listener) = (bind(options.listen).await?, bind(options.metrics).await?);
     let served = Arc::new(Served::default());
     let tls = server::tls(served.clone())?;
@@ -159,6 +159,16 @@ pub async fn run(client: Client, options: Options, stop: impl Future<Output = ()
     side.abort();
     tracing::info!("ended");
     Ok(())
+}
+
+/// At all addresses of the machine, also where its kernel has no IPv6.
+async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Err(_) if address.ip() == std::net::Ipv6Addr::UNSPECIFIED => {
+            TcpListener::bind((std::net::Ipv4Addr::UNSPECIFIED, address.port())).await
+        }
+        bound => bound,
+    }
 }
 
 /// Serves reviews by the rules that `world` has, without a cluster behind it: for benchmarks and tests of the server itself.

@@ -102,7 +102,7 @@ impl Registration {
                 "rules": rules,
                 // Neither itself nor what the cluster needs to come up is ever waited for.
                 "namespaceSelector": { "matchExpressions": [
-                    { "key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system", self.namespace] },
+                    { "key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system", "kube-node-lease", self.namespace] },
                 ] },
                 // A kubelet changes its pods' metadata all day long, and never what they ask for.
                 "matchConditions": [{ "name": "not-a-node", "expression": "!('system:nodes' in request.userInfo.groups)" }],
