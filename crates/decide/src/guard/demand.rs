@@ -23,11 +23,12 @@ pub fn demand(policy: &Policy, object: &Written, siblings: &Siblings) -> Demand 
     let state = State::default();
     let view = View::new(policy, object, siblings, &state);
     let index = rules::ALL.iter().position(|rule| rule.name == "team-gpus");
-    let settings = index.map(|index| policy.settings(index, &view)).unwrap_or_default();
+    let covering = policy.covering(&view);
+    let modes = index.into_iter().flat_map(|index| Policy::settings(index, &covering)).map(|setting| setting.mode);
     Demand {
         limit: view.team.and_then(|team| team.spec.limits.gpus),
         devices: if is_suspended(object) { Some(0) } else { view.devices() },
-        mode: settings.iter().map(|setting| setting.mode).max().unwrap_or_default(),
+        mode: modes.max().unwrap_or_default(),
         team: view.owner,
     }
 }

@@ -207,11 +207,12 @@ pub fn judge(policy: &Policy, submitted: &Submitted<'_>, siblings: &Siblings, st
     for (path, says) in &object.not_understood {
         judgement.unjudged.push(Unjudged { rule: None, subject: subject.clone(), path: path.clone(), says: says.clone() });
     }
+    let covering = policy.covering(&view);
     for (index, &rule) in rules::ALL.iter().enumerate() {
         if rule.about == rules::About::Gpus && !judgement.wants_gpus {
             continue;
         }
-        for setting in policy.settings(index, &view) {
+        for setting in Policy::settings(index, &covering) {
             let mut found = Found::default();
             (rule.judge)(&Case { view: &view, values: setting.values }, &mut found);
             if !found.is_empty() {

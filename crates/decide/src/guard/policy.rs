@@ -151,22 +151,26 @@ impl Policy {
         Ok(Self { guardrails, own, teams, pools })
     }
 
-    /// The rule of that index as it holds for an object: those of the greatest precedence that cover it.
-    pub(super) fn settings<'a>(&'a self, rule: usize, view: &View<'_>) -> Vec<Setting<'a>> {
-        let named = |guardrail: &'a Compiled| guardrail.entries.get(rule).and_then(Option::as_ref).map(|entry| (guardrail, entry));
-        let covering: Vec<_> = self.guardrails.iter().filter_map(named).filter(|(guardrail, _)| covers(&guardrail.spec, view)).collect();
-        let greatest = covering.iter().map(|(guardrail, _)| guardrail.spec.precedence).max();
+    /// The guardrails that cover an object.
+    pub(super) fn covering(&self, view: &View<'_>) -> Vec<&Compiled> {
+        self.guardrails.iter().filter(|guardrail| covers(&guardrail.spec, view)).collect()
+    }
+
+    /// The rule of that index as it holds for an object: those of the greatest precedence of the guardrails that cover it.
+    pub(super) fn settings<'a>(rule: usize, covering: &[&'a Compiled]) -> impl Iterator<Item = Setting<'a>> {
+        let named = move |guardrail: &&'a Compiled| guardrail.entries.get(rule).and_then(Option::as_ref).map(|entry| (*guardrail, entry));
+        let greatest = covering.iter().filter_map(named).map(|(guardrail, _)| guardrail.spec.precedence).max();
         covering
-            .into_iter()
-            .filter(|(guardrail, (mode, _))| Some(guardrail.spec.precedence) == greatest && *mode != Mode::Off)
+            .iter()
+            .filter_map(named)
+            .filter(move |(guardrail, (mode, _))| Some(guardrail.spec.precedence) == greatest && *mode != Mode::Off)
             .map(|(guardrail, (mode, values))| Setting { mode: *mode, values, guardrail: guardrail.name.as_deref() })
-            .collect()
     }
 
     /// The parameters of a rule as it holds for an object: of the first guardrail of those that count, else the rule's own.
     pub(super) fn values(&self, rule: &'static Rule, view: &View<'_>) -> Values {
         let index = rules::ALL.iter().position(|known| known.name == rule.name);
-        let held = index.and_then(|index| self.settings(index, view).first().map(|setting| setting.values.clone()));
+        let held = index.and_then(|index| Self::settings(index, &self.covering(view)).next().map(|setting| setting.values.clone()));
         held.unwrap_or_else(|| Values::new(rule.parameters, &BTreeMap::new()).unwrap_or_default())
     }
 

@@ -46,22 +46,22 @@ fn judge(case: &Case<'_>, found: &mut Found) {
     let is_allowed = |model: &str| (own.is_empty() || pattern::any(own, model)) && (of_team.is_empty() || pattern::any(of_team, model));
     let has_reason = case.said(REASON).is_some_and(|reason| !reason.trim().is_empty());
     for (template, asked) in case.asking() {
-        let path = template.spec().key("nodeSelector");
+        let path = || template.spec().key("nodeSelector");
         let models: Vec<&str> = LABELS.iter().filter_map(|label| template.held_to(label)).flatten().map(|name| &**name).collect();
         if models.is_empty() && case.values.flag("named") && asked.by_claims < asked.devices {
             let allowed = own.first().or(of_team.first()).map_or("MODEL", String::as_str);
-            let fix = mend::at(&path, json!({ LABELS[0]: allowed }), "Name the model that it needs.");
+            let fix = mend::at(&path(), json!({ LABELS[0]: allowed }), "Name the model that it needs.");
             found.breach(template.spec(), "it names no GPU model, and may land on any".to_owned(), fix);
         }
         if let Some(model) = models.iter().find(|model| !is_allowed(model)) {
             let allowed: Vec<&str> = if own.is_empty() { of_team } else { own }.iter().map(String::as_str).collect();
             let fix = mend::says(format!("Choose one of: {}.", allowed.join(", ")));
-            found.breach(path.clone(), format!("the GPU model {model} is not allowed here"), fix);
+            found.breach(path(), format!("the GPU model {model} is not allowed here"), fix);
         }
         if let Some(model) = models.iter().find(|model| !has_reason && pattern::any(case.values.names("with-reason"), model)) {
             let fix =
                 mend::at(&Path::of("metadata.annotations"), json!({ REASON: "WHY NO SMALLER BOARD DOES" }), "Say why it must be that one.");
-            found.breach(path.clone(), format!("the GPU model {model} needs a reason, and none is given"), fix);
+            found.breach(path(), format!("the GPU model {model} needs a reason, and none is given"), fix);
         }
     }
 }

@@ -32,7 +32,7 @@ fn judge(case: &Case<'_>, found: &mut Found) {
         return;
     }
     let most = case.values.number("most");
-    let path = Path::of("metadata.annotations");
+    let path = || Path::of("metadata.annotations");
     let suggested = if most >= 4.0 { "4h".to_owned() } else { format!("{}m", ((most * 60.0) as u64).max(1)) };
     let says = match case.said(IDLE) {
         None => format!("it has no annotation {IDLE}"),
@@ -44,5 +44,5 @@ fn judge(case: &Case<'_>, found: &mut Found) {
             Some(_) => return,
         },
     };
-    found.breach(path.key(IDLE), says, mend::at(&path, json!({ IDLE: suggested }), "Say after which idle time it may be stopped."));
+    found.breach(path().key(IDLE), says, mend::at(&path(), json!({ IDLE: suggested }), "Say after which idle time it may be stopped."));
 }

@@ -33,15 +33,15 @@ fn judge(case: &Case<'_>, found: &mut Found) {
     let (allowed, with_reason) = (case.values.names("allowed"), case.values.names("with-reason"));
     let has_reason = case.said(REASON).is_some_and(|reason| !reason.trim().is_empty());
     for (template, _) in case.asking() {
-        let path = template.spec().key("nodeSelector");
+        let path = || template.spec().key("nodeSelector");
         for kind in LABELS.iter().filter_map(|label| template.held_to(label)).flatten() {
             if !allowed.is_empty() && !pattern::any(allowed, kind) {
                 let fix = mend::says(format!("Choose one of: {}.", allowed.join(", ")));
-                found.breach(path.clone(), format!("the machine type {kind} is not allowed here"), fix);
+                found.breach(path(), format!("the machine type {kind} is not allowed here"), fix);
             } else if !has_reason && pattern::any(with_reason, kind) {
                 let lines = json!({ REASON: "WHY NO SMALLER MACHINE DOES" });
                 let fix = mend::at(&Path::of("metadata.annotations"), lines, "Say why it must be that one.");
-                found.breach(path.clone(), format!("the machine type {kind} needs a reason, and none is given"), fix);
+                found.breach(path(), format!("the machine type {kind} needs a reason, and none is given"), fix);
             }
         }
     }

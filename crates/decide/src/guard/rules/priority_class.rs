@@ -32,22 +32,18 @@ fn judge(case: &Case<'_>, found: &mut Found) {
     let class = case.class.class.name();
     let allowed = case.values.names(class);
     for (template, _) in case.asking() {
-        let path = template.spec().key("priorityClassName");
+        let path = || template.spec().key("priorityClassName");
         let first = allowed.iter().find(|name| !name.contains('*')).map_or("A-CLASS-OF-YOUR-CLUSTER", String::as_str);
-        let fix = || mend::at(&path, json!(first), "Take one that fits.");
+        let fix = || mend::at(&path(), json!(first), "Take one that fits.");
         match &template.priority_class {
             Some(name) if pattern::any(case.values.names("reserved"), name) => {
-                found.breach(path.clone(), format!("the priority class {name} is not for GPU workloads"), fix());
+                found.breach(path(), format!("the priority class {name} is not for GPU workloads"), fix());
             }
             Some(name) if !allowed.is_empty() && !pattern::any(allowed, name) => {
-                found.breach(path.clone(), format!("the priority class {name} is not one of {class} work ({})", allowed.join(", ")), fix());
+                found.breach(path(), format!("the priority class {name} is not one of {class} work ({})", allowed.join(", ")), fix());
             }
             None if !allowed.is_empty() => {
-                found.breach(
-                    path.clone(),
-                    format!("it names no priority class, and {class} work needs one ({})", allowed.join(", ")),
-                    fix(),
-                );
+                found.breach(path(), format!("it names no priority class, and {class} work needs one ({})", allowed.join(", ")), fix());
             }
             _ => {}
         }

@@ -42,7 +42,7 @@ fn judge(case: &Case<'_>, found: &mut Found) {
         };
         some(&object.labels).or_else(on_pods).or_else(|| of_namespace.and_then(some))
     };
-    let path = Path::of("metadata.labels");
+    let path = || Path::of("metadata.labels");
     for keys in case.values.names("labels") {
         let all: Vec<&str> = keys.split('|').filter(|key| !key.is_empty()).collect();
         let Some(&first) = all.first() else { continue };
@@ -53,8 +53,8 @@ fn judge(case: &Case<'_>, found: &mut Found) {
         match all.iter().find_map(|key| value(key)) {
             Some(class) if first == class::LABEL && Class::parse(&class).is_none() => {
                 let says = format!("the label {first} is '{class}', which is no class: write online, batch, training or dev");
-                let fix = mend::at(&path, json!({ first: case.class.class.name() }), "Say what class of work it is.");
-                found.breach(path.key(first), says, fix);
+                let fix = mend::at(&path(), json!({ first: case.class.class.name() }), "Say what class of work it is.");
+                found.breach(path().key(first), says, fix);
             }
             Some(_) => {}
             None => {
@@ -66,8 +66,8 @@ fn judge(case: &Case<'_>, found: &mut Found) {
                     format!("YOUR-{}", first.rsplit('/').next().unwrap_or(first).to_uppercase())
                 };
                 let or = if all.len() > 1 { format!(" (or {})", all[1..].join(", ")) } else { String::new() };
-                let fix = mend::at(&path, json!({ first: suggested }), "Label the object, or its namespace.");
-                found.breach(path.clone(), format!("it has no label {first}{or}"), fix);
+                let fix = mend::at(&path(), json!({ first: suggested }), "Label the object, or its namespace.");
+                found.breach(path(), format!("it has no label {first}{or}"), fix);
             }
         }
     }
