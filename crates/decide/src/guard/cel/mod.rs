@@ -1,6 +1,6 @@
 //! Expressions of users: the Common Expression Language, with a bound on what an expression can cost that is known before it runs.
 //!
-//! - [`Expression`]: a text that was parsed, understood and found cheap enough; [`Expression::truth`] and [`Expression::text`] run it
+//! - [`Expression`]: a text that was parsed, understood and found cheap enough; its `truth` and its `text` run it
 //! - `inputs`: what it can see of an object; [`limits`]: how large objects and expressions may be, and what all of it may cost
 //! - `syntax`: from a text to a tree of ours; `cost`: what a tree can cost at most; `run`: evaluation; `value`, `functions`
 //!
