@@ -260,6 +260,27 @@ impl DeviceRequest {
     }
 }
 
+/// Keys that hold one container where there is no list of them: KServe's servers (`pkg/apis/serving/v1beta1/predictor.go`), and
+/// Argo Workflows' `container` and `script`.
+pub const CONTAINER_KEYS: [&str; 16] = [
+    "model",
+    "sklearn",
+    "xgboost",
+    "tensorflow",
+    "pytorch",
+    "triton",
+    "onnx",
+    "huggingface",
+    "pmml",
+    "lightgbm",
+    "paddle",
+    "mlflow",
+    "feast",
+    "art",
+    "container",
+    "script",
+];
+
 /// A pod, or a template of pods.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Template {

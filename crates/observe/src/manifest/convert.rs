@@ -11,7 +11,10 @@ use plimsoll_fleet::{
     pod::Toleration,
     selector::{Labels, NodeTerm, Operator, Requirement, Selector},
     workload::{Amount, Rollout, Run},
-    written::{ClaimSource, Container, DeviceRequest, Path, PodClaim, Probe, Quantity, Role, Scales, Template, Written, is_accelerator},
+    written::{
+        CONTAINER_KEYS, ClaimSource, Container, DeviceRequest, Path, PodClaim, Probe, Quantity, Role, Scales, Template, Written,
+        is_accelerator,
+    },
 };
 use std::collections::BTreeMap;
 
@@ -20,27 +23,6 @@ const DEPTH_MAX: usize = 24;
 
 /// Most templates of one object. A pipeline of a hundred steps has a hundred.
 const TEMPLATES_MAX: usize = 1_000;
-
-/// Keys that hold one container where there is no list of them: KServe's servers (`pkg/apis/serving/v1beta1/predictor.go`), and
-/// Argo Workflows' `container` and `script`.
-const SERVERS: [&str; 16] = [
-    "model",
-    "sklearn",
-    "xgboost",
-    "tensorflow",
-    "pytorch",
-    "triton",
-    "onnx",
-    "huggingface",
-    "pmml",
-    "lightgbm",
-    "paddle",
-    "mlflow",
-    "feast",
-    "art",
-    "container",
-    "script",
-];
 
 /// What rules judge of an object.
 pub(super) fn written(api_version: &str, kind: &str, object: &Node) -> Written {
@@ -189,7 +171,7 @@ fn template(holder: &Node, spec: &Node, path: Path, bare: bool, pods: Option<u64
         }
     }
     if bare {
-        for key in SERVERS {
+        for key in CONTAINER_KEYS {
             if let Some(item) = spec.get(key) {
                 let mut server = container(item, at.key(key), Role::Main, "resources");
                 server.name = key.into();

@@ -9,7 +9,7 @@ use super::{
     text::{all_in, all_of, any, any_of, first_of, list, quoted},
 };
 use crate::{class, guard::rules::gpu_models::REASON, team};
-use plimsoll_fleet::written::CLASS_PREFIX;
+use plimsoll_fleet::written::{CLASS_PREFIX, CONTAINER_KEYS};
 
 /// A variable of a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,25 +137,7 @@ fn templates() -> String {
 
 /// With their containers of every role, in the order in which they start.
 fn filled() -> String {
-    // Keys that hold one container where there is no list of them: KServe's servers.
-    let servers = list(&[
-        "model",
-        "sklearn",
-        "xgboost",
-        "tensorflow",
-        "pytorch",
-        "triton",
-        "onnx",
-        "huggingface",
-        "pmml",
-        "lightgbm",
-        "paddle",
-        "mlflow",
-        "feast",
-        "art",
-        "container",
-        "script",
-    ]);
+    let servers = list(&CONTAINER_KEYS);
     let accelerator = is_accelerator();
     let limits = "c.is.?resources.?limits.orValue({})";
     let requests = "c.is.?resources.?requests.orValue({})";
