@@ -31,6 +31,8 @@ pub struct Submission {
     pub namespace_labels: Option<Labels>,
     /// The webhook's word on whether a controller asked for what was judged before; none: not told.
     pub by_controller: Option<bool>,
+    /// The object is as it came in, with what webhooks and policies put in; else as it was sent.
+    pub admitted: bool,
     /// The object.
     pub document: Document,
 }
@@ -166,6 +168,7 @@ fn of_record(record: Record) -> Entry {
         namespace: record.namespace.as_str().into(),
         namespace_labels: record.namespace_labels,
         by_controller: Some(record.by_controller),
+        admitted: true,
         document: Document { node: record.object },
     }))
 }
@@ -183,9 +186,9 @@ fn of_event(line: u64, event: &Event<'_>) -> Entry {
     }
     // What came of it has its name and what other webhooks put in: that is what ours would have seen.
     let is_object = |raw: &&RawValue| raw.get().starts_with('{');
-    let raw = match (event.response_object.filter(is_object), event.request_object.filter(is_object)) {
-        (Some(response), _) if !is_status(response) => response,
-        (_, Some(request)) if event.verb != "patch" => request,
+    let (raw, admitted) = match (event.response_object.filter(is_object), event.request_object.filter(is_object)) {
+        (Some(response), _) if !is_status(response) => (response, true),
+        (_, Some(request)) if event.verb != "patch" => (request, false),
         (_, Some(_)) => return Entry::Patch,
         (_, None) => return if event.verb == "patch" { Entry::Patch } else { Entry::WithoutObject },
     };
@@ -203,6 +206,7 @@ fn of_event(line: u64, event: &Event<'_>) -> Entry {
         namespace: reference.namespace.clone().unwrap_or_default(),
         namespace_labels: None,
         by_controller: None,
+        admitted,
         document: Document { node: named(node, reference) },
     }))
 }
@@ -259,6 +263,7 @@ mod tests {
         assert_eq!((submission.at, &*submission.user, submission.is_update), (Timestamp(1_795_593_600), "alice", false));
         let written = submission.document.written().unwrap();
         assert_eq!((&*written.namespace, &*written.name, written.templates[0].devices()), ("ml", "a", 1));
+        assert!(!submission.admitted, "what was sent may lack what webhooks put in");
         assert!(!format!("{submission:?}").contains("hunter2"));
     }
 
@@ -274,7 +279,7 @@ mod tests {
         }) else {
             panic!()
         };
-        assert_eq!((patched.is_update, &*patched.document.written().unwrap().name), (true, "b"));
+        assert_eq!((patched.is_update, patched.admitted, &*patched.document.written().unwrap().name), (true, true, "b"));
         for change in [
             |event: &mut Value| event["stage"] = "RequestReceived".into(),
             |event: &mut Value| event["verb"] = "list".into(),

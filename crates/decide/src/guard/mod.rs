@@ -169,6 +169,8 @@ pub struct State {
     pub used: BTreeMap<Name, Used>,
     /// Devices that this very object holds already, where it is changed and not made: they are in [`State::used`] too.
     pub own_gpus: u64,
+    /// The object is as a cluster takes it in: what adds to it has had its turn, and what it lacks now stays lacking.
+    pub admitted: bool,
     /// Sizes of images, by reference as nodes report them.
     pub images: Arc<BTreeMap<Name, Bytes>>,
 }

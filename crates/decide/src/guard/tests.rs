@@ -143,6 +143,45 @@ fn what_needs_a_cluster() {
     assert_eq!(rules(state(6, 1000.0, 0, 31)), ["budget-left", "image-size"]);
 }
 
+/// A need that became no device: told where the object is as it came in, with the smallest device of its pool.
+#[test]
+fn a_need_is_unmet_once_a_cluster_has_the_object() {
+    let pool = json!({ "nodeLabels": { "pool": "p" }, "model": "NVIDIA-H100-80GB-HBM3", "sharing": "mig", "devices": [{ "resource": "nvidia.com/mig-1g.10gb" }, { "resource": "nvidia.com/mig-2g.20gb" }] });
+    let guardrail = json!({ "rules": [{ "name": "need-met", "mode": "enforce" }] });
+    let policy = Policy::new(vec![resource("Guardrail", "a", &guardrail), resource("Pool", "p", &pool)]).unwrap();
+    let mut object = Written { api_version: "apps/v1".into(), ..workload("Deployment", 1) };
+    object.templates[0].containers[0].limits.clear();
+    object.templates[0].annotations.insert("plimsoll.dev/gpu-memory".into(), "12Gi".into());
+    object.templates[0].node_selector.insert("pool".into(), "p".into());
+    let mut siblings = Siblings::new(true);
+    let judged =
+        |object: &Written, siblings: &Siblings, admitted| judge(&policy, object, siblings, &State { admitted, ..State::default() }, TODAY);
+    let told = judged(&object, &siblings, true);
+    assert_eq!(told.breaches[0].says, "a pod says that it needs 12 GiB of GPU memory, and asks for no device");
+    assert!(told.breaches[0].path.to_string().ends_with(r#"[main].resources.limits["nvidia.com/mig-2g.20gb"]"#), "{told:?}");
+    assert_eq!(judged(&object, &siblings, false), Judgement::default(), "the webhook will add it");
+    // A claim may give it: that is known once the claim is.
+    let source = Some(ClaimSource::Template("fast".into()));
+    object.templates[0].claims.push(PodClaim { name: "device".into(), source });
+    let unknown = judged(&object, &siblings, true);
+    assert_eq!((unknown.breaches.len(), unknown.unjudged.len()), (0, 1));
+    let claim = |class: &str| {
+        let request = DeviceRequest { path: Path::of("spec"), name: "r".into(), classes: vec![class.into()], count: Some(1) };
+        Written {
+            kind: "ResourceClaimTemplate".into(),
+            namespace: "search".into(),
+            name: "fast".into(),
+            requests: vec![request],
+            ..Written::default()
+        }
+    };
+    siblings.add(&claim("rdma"));
+    assert_eq!(judged(&object, &siblings, true).breaches.len(), 1);
+    let mut siblings = Siblings::new(true);
+    siblings.add(&claim("gpu.nvidia.com"));
+    assert_eq!(judged(&object, &siblings, true).breaches.len(), 0);
+}
+
 #[test]
 fn peak_hours_are_by_day_and_hour_over_midnight_too() {
     let big = Written { run: Some(Run::default()), ..workload("PyTorchJob", 9) };
@@ -205,6 +244,7 @@ fn labels() -> impl Strategy<Value = Labels> {
         Just("team"),
         Just("nvidia.com/gpu.product"),
         Just("plimsoll.dev/load-time"),
+        Just("plimsoll.dev/gpu-memory"),
         Just("env"),
         Just("x")
     ];
@@ -290,7 +330,7 @@ proptest! {
         let mut siblings = Siblings::new(complete);
         siblings.add(&beside);
         siblings.add(&Written { kind: "ResourceClaimTemplate".into(), name: "c".into(), ..beside.clone() });
-        let state = State { at: Some(TODAY), own_gpus: 1, used: BTreeMap::from([("search".into(), Used { gpus: u64::MAX, spent_month: Some(f64::MAX) })]), ..State::default() };
+        let state = State { at: Some(TODAY), own_gpus: 1, admitted: true, used: BTreeMap::from([("search".into(), Used { gpus: u64::MAX, spent_month: Some(f64::MAX) })]), ..State::default() };
         for policy in [strict(), Policy::default()] {
             let judged = judge(&policy, &object, &siblings, &state, TODAY);
             prop_assert_eq!(&judged, &judge(&policy, &object, &siblings, &state, TODAY));

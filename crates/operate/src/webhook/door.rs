@@ -240,6 +240,7 @@ impl Review<'_> {
             at: Some(self.now),
             used: BTreeMap::from([(self.team.clone(), used)]),
             own_gpus: held.own,
+            admitted: true,
             images: self.world.images(),
         };
         let judge = |object: &Object| {

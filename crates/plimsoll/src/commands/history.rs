@@ -118,7 +118,7 @@ fn of_cluster(held: &Held, policy: &Policy, today: Timestamp, history: &mut Hist
         team.gpus = team.gpus.saturating_add(devices);
     }
     for ((document, written), demand) in objects.iter().zip(&demands) {
-        let state = State { used: used.clone(), own_gpus: demand.devices.unwrap_or(0), ..State::default() };
+        let state = State { used: used.clone(), own_gpus: demand.devices.unwrap_or(0), admitted: true, ..State::default() };
         let submitted = Submitted { written, json: &|| document.node.json() };
         let judgement = guard::judge(policy, &submitted, &siblings, &state, today);
         if is_of_no_interest(written, &judgement) {
@@ -205,7 +205,7 @@ fn of_submission(
         history.by_controllers += 1;
         return;
     }
-    let state = State { at: Some(submission.at), ..State::default() };
+    let state = State { at: Some(submission.at), admitted: submission.admitted, ..State::default() };
     let submitted = Submitted { written: &written, json: &|| submission.document.node.json() };
     let judgement = guard::judge(policy, &submitted, beside, &state, today);
     if is_of_no_interest(&written, &judgement) {

@@ -194,7 +194,7 @@ fn refused(script: &mut Script, ours: &[String], judged: &[String]) -> BTreeSet<
 }
 
 /// Rules that a manifest alone cannot break: their tests hand in what a cluster knows (`plimsoll_decide::guard`).
-const NEED_A_CLUSTER: [&str; 2] = ["budget-left", "image-size"];
+const NEED_A_CLUSTER: [&str; 3] = ["budget-left", "image-size", "need-met"];
 
 /// Every rule refuses what is called refused in its examples and nothing else, in whatever order the documents stand.
 #[test]
@@ -212,4 +212,30 @@ fn every_rule_refuses_and_accepts_its_examples() {
         judged.reverse();
         assert_eq!(refused(&mut script, &ours, &judged), wanted, "{} backwards", rule.name);
     }
+}
+
+/// The webhook will add the device: before that its absence is no fault. Of what a cluster took in it is one.
+#[test]
+fn a_need_is_judged_of_what_came_in_and_not_of_a_file() {
+    let mut script = Script::new();
+    let (ours, judged) = example("need-met");
+    script.file("ours.yaml", ours.join("\n---\n")).file("judged.yaml", judged.join("\n---\n"));
+    let told = |line: &str| {
+        let output = script.output(&format!("check {line} --guardrail ours.yaml --format json {AT}"));
+        (output.status.code(), serde_json::from_slice::<Value>(&output.stdout).unwrap())
+    };
+    assert_eq!(told("judged.yaml"), (Some(0), Value::Array(Vec::new())));
+    let pod = serde_json::json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "a", "annotations": { "plimsoll.dev/gpu-memory": "12Gi" } },
+        "spec": { "containers": [{ "name": "main", "image": "a:v1" }] } });
+    let event = |key: &str| {
+        serde_json::json!({ "kind": "Event", "apiVersion": "audit.k8s.io/v1", "stage": "ResponseComplete", "verb": "create",
+            "requestURI": "/api/v1/namespaces/ml/pods", "user": { "username": "alice" }, "responseStatus": { "code": 201 },
+            "objectRef": { "resource": "pods", "namespace": "ml", "name": "a" }, (key): pod,
+            "requestReceivedTimestamp": "2026-11-25T08:00:00Z" })
+    };
+    std::fs::write(script.path("sent.log"), event("requestObject").to_string()).unwrap();
+    std::fs::write(script.path("came.log"), event("responseObject").to_string()).unwrap();
+    assert_eq!(told("--against-history sent.log").0, Some(0));
+    let (code, came) = told("--against-history came.log");
+    assert_eq!((code, &came["rules"][0]["rule"]), (Some(1), &Value::from("need-met")), "{came:#}");
 }

@@ -252,7 +252,7 @@ pub fn judge_at(
     let document = documents.first().ok_or_else(|| anyhow::anyhow!("{object} is no object"))?;
     let written = document.written().ok_or_else(|| anyhow::anyhow!("{object} is of no kind"))?;
     let submitted = Submitted { written: &written, json: &|| document.node.json() };
-    Ok(guard::judge(policy, &submitted, siblings, &State { at, ..State::default() }, today))
+    Ok(guard::judge(policy, &submitted, siblings, &State { at, admitted: true, ..State::default() }, today))
 }
 
 pub fn siblings(namespaces: &[Value]) -> Siblings {

@@ -90,6 +90,11 @@ pub(super) fn annotations(draw: &mut Draw, percent: usize) -> Map<String, Value>
     maybe("plimsoll.dev/load-time", &["10m", "600s", "1h", "slow", "2min"], draw);
     maybe("plimsoll.dev/reason", &["the model does not fit", " ", ""], draw);
     maybe("example.com/note", &["it's a 'quote' \\ and\nanother line"], draw);
+    // Nothing makes a device of a need here.
+    if draw.percent(3) {
+        let (key, value) = draw.one(&[("gpu-memory", "12Gi"), ("gpu-memory", "a lot"), ("gpu-compute", "30%")]);
+        annotations.insert(format!("plimsoll.dev/{key}"), json!(value));
+    }
     if draw.percent(1) {
         annotations.insert("plimsoll.dev/idle-timeout".to_owned(), json!("9".repeat(300)));
     }

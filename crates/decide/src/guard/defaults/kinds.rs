@@ -4,7 +4,7 @@ use serde_json::Value;
 
 /// A kind whose objects get defaults.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Kind {
+pub(in crate::guard) struct Kind {
     groups: &'static [&'static str],
     kinds: &'static [&'static str],
     /// Its templates are specifications of pods in full: they take a selector, tolerations and limits.
@@ -42,7 +42,7 @@ static KINDS: &[Kind] = &[
 ];
 
 /// What objects of `kind` can be given; none: nothing.
-pub(super) fn of(api_version: &str, kind: &str) -> Option<&'static Kind> {
+pub(in crate::guard) fn of(api_version: &str, kind: &str) -> Option<&'static Kind> {
     let group = api_version.split_once('/').map_or("", |(group, _)| group);
     KINDS.iter().find(|known| known.groups.contains(&group) && known.kinds.contains(&kind))
 }

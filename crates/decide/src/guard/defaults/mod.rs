@@ -17,7 +17,7 @@ mod labels;
 mod left;
 pub mod need;
 pub mod offer;
-mod place;
+pub(super) mod place;
 mod probes;
 mod settings;
 mod translate;

@@ -38,7 +38,7 @@ impl fmt::Display for Need {
 }
 
 /// What the pods of `template` need; none: nothing is said. What the object says counts where it has one template only.
-pub(super) fn of(object: &Written, template: &Template) -> Result<Option<Need>, Left> {
+pub(in crate::guard) fn of(object: &Written, template: &Template) -> Result<Option<Need>, Left> {
     let is_said = |annotations: &BTreeMap<Name, Name>| annotations.contains_key(MEMORY) || annotations.contains_key(COMPUTE);
     let annotations = if is_said(&template.annotations) {
         &template.annotations
@@ -62,7 +62,7 @@ pub(super) fn of(object: &Written, template: &Template) -> Result<Option<Need>, 
 }
 
 /// The container that is named to have the device.
-pub(super) fn container<'a>(object: &'a Written, template: &'a Template) -> Option<&'a Name> {
+pub(in crate::guard) fn container<'a>(object: &'a Written, template: &'a Template) -> Option<&'a Name> {
     let of_object = || object.annotations.get(CONTAINER).filter(|_| object.templates.len() == 1);
     template.annotations.get(CONTAINER).or_else(of_object)
 }

@@ -78,7 +78,7 @@ fn may_go_to(template: &Template, pool: &Pool) -> bool {
 }
 
 /// What must be fast shares no GPU in turns: the rule no-time-slicing-online would refuse it.
-pub(super) fn is_urgent(view: &View<'_>) -> bool {
+pub(in crate::guard) fn is_urgent(view: &View<'_>) -> bool {
     view.is(Class::Online) && !view.is_no_production()
 }
 

@@ -39,7 +39,7 @@ pub(super) const WHOLE: [&str; 8] = [
 const DEVICES_MAX: &str = "1000000000";
 
 /// Longest value of an annotation that counts. As `observe::kubernetes`.
-const ANNOTATION_MAX: usize = 256;
+pub(super) const ANNOTATION_MAX: usize = 256;
 
 /// Is `of` the name of a class of accelerators?
 fn is_class(of: &str) -> String {

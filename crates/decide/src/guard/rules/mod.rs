@@ -14,6 +14,7 @@ mod image_registries;
 mod image_size;
 mod image_tags;
 pub(super) mod job_limits;
+pub(super) mod need_met;
 mod no_time_slicing_online;
 pub(super) mod node_types;
 mod peak_hours;
@@ -83,6 +84,7 @@ pub static ALL: &[&Rule] = &[
     &image_size::RULE,
     &image_tags::RULE,
     &job_limits::RULE,
+    &need_met::RULE,
     &no_time_slicing_online::RULE,
     &node_types::RULE,
     &peak_hours::RULE,

@@ -14,6 +14,7 @@ mod idle_timeout;
 mod image_registries;
 mod image_tags;
 mod job_limits;
+mod need_met;
 mod no_time_slicing_online;
 mod node_types;
 mod peak_hours;
@@ -54,6 +55,7 @@ pub(super) static TOLD: &[&Told] = &[
     &image_registries::TOLD,
     &image_tags::TOLD,
     &job_limits::TOLD,
+    &need_met::TOLD,
     &no_time_slicing_online::TOLD,
     &node_types::TOLD,
     &peak_hours::TOLD,
