@@ -122,12 +122,15 @@ async fn list_one(
     listed
 }
 
-/// An item of a list, which does not say what it is; without its status, which nobody wrote.
+/// An item of a list, which does not say what it is; without its status, which nobody wrote: that of a DaemonSet alone tells how many
+/// pods it has.
 fn document(item: &RawValue, api_version: &str, kind: &str) -> Option<Document> {
     let mut node = manifest::object(item.get()).ok()?;
     node.fill(&["apiVersion"], api_version);
     node.fill(&["kind"], kind);
-    node.remove("status");
+    if kind != "DaemonSet" {
+        node.remove("status");
+    }
     Some(Document { node })
 }
 

@@ -2,7 +2,7 @@
 //!
 //! - [`read`]: a text of YAML documents or JSON to [`Document`]s; [`Document::written`] is what rules judge
 //! - [`Node`]: a document with its lines, without what is never decoded; [`Plain`]: the same of JSON, without lines, in one pass
-//! - [`written`]: what rules judge of a node whose kind is known from elsewhere
+//! - [`written`]: what rules judge of a node whose kind is known from elsewhere; [`count_by_status`]: what a cluster adds to it
 //! - `places`: the table of where each kind keeps its pods; `convert`: from a node to a [`plimsoll_fleet::written::Written`]
 //!
 //! A text from outside is not trusted: size, depth, aliases and the number of documents are bounded, one bad document does not
@@ -26,6 +26,14 @@ use plimsoll_fleet::written::{Path, Written};
 #[must_use]
 pub fn written(api_version: &str, kind: &str, object: &Node) -> Written {
     convert::written(api_version, kind, object)
+}
+
+/// Counts the pods of a DaemonSet that a cluster has by its status: the object alone does not tell how many nodes there are.
+pub fn count_by_status(written: &mut Written, object: &Node) {
+    if &*written.kind == "DaemonSet" && written.api_version.starts_with("apps/") {
+        let scheduled = object.at("status.desiredNumberScheduled").and_then(Node::count);
+        written.templates.iter_mut().for_each(|template| template.pods = scheduled);
+    }
 }
 
 /// A document of a text: one object.

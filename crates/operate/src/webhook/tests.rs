@@ -116,6 +116,19 @@ async fn what_a_team_holds_counts() {
     assert_eq!(refused(&asked(&door, json!({"object": deployment("a:v1", 3)})).await), ["team-gpus"]);
     world.apply(pods, &pod("x", 4, "Succeeded"), now());
     assert!(refused(&asked(&door, json!({"object": deployment("a:v1", 3)})).await).is_empty());
+
+    // A DaemonSet holds what its status tells: it grows and shrinks with the nodes.
+    let daemons = WATCHED.iter().find(|watched| watched.kind == "DaemonSet").unwrap();
+    let on_nodes = |nodes: Option<u64>| -> Seen {
+        let mut daemon = deployment("a:v1", 1);
+        daemon["metadata"]["name"] = "agents".into();
+        daemon["status"] = json!({"desiredNumberScheduled": nodes});
+        serde_json::from_value(daemon).unwrap()
+    };
+    for (nodes, wanted) in [(None, vec![]), (Some(4), vec!["team-gpus"]), (Some(3), vec![])] {
+        world.apply(daemons, &on_nodes(nodes), now());
+        assert_eq!(refused(&asked(&door, json!({"object": deployment("a:v1", 3)})).await), wanted, "on {nodes:?} nodes");
+    }
 }
 
 #[test]

@@ -151,7 +151,8 @@ impl World {
                 }
             }
             Tells::Holder => {
-                let written = manifest::written(&watched.api().api_version, watched.kind, &seen.node);
+                let mut written = manifest::written(&watched.api().api_version, watched.kind, &seen.node);
+                manifest::count_by_status(&mut written, &seen.node);
                 if holds(&written, &seen.node) {
                     let (policy, siblings) = (self.policy(), self.siblings());
                     self.ledger().has(Arc::new(written), &policy, &siblings);

@@ -10,7 +10,7 @@ use plimsoll_fleet::{Name, Timestamp, written::Written};
 use plimsoll_observe::{
     history::{self, Entry},
     kubernetes::{self, ConnectOptions, Held},
-    manifest::{Document, Node},
+    manifest::{self, Document, Node},
 };
 use plimsoll_report::check::history::{self as report, Told};
 use std::{
@@ -112,7 +112,12 @@ fn of_cluster(held: &Held, policy: &Policy, today: Timestamp, history: &mut Hist
     let objects: Vec<_> = held.documents.iter().filter_map(|document| Some((document, document.written()?))).collect();
     objects.iter().for_each(|(_, written)| siblings.add(written));
     let mut used: BTreeMap<Name, Used> = BTreeMap::new();
-    let demands: Vec<_> = objects.iter().map(|(_, written)| guard::demand(policy, written, &siblings)).collect();
+    let demand = |document: &Document, written: &Written| {
+        let mut counted = written.clone();
+        manifest::count_by_status(&mut counted, &document.node);
+        guard::demand(policy, &counted, &siblings)
+    };
+    let demands: Vec<_> = objects.iter().map(|(document, written)| demand(document, written)).collect();
     for (team, devices) in demands.iter().filter_map(|demand| Some((demand.team.as_ref()?, demand.devices?))) {
         let team = used.entry(team.clone()).or_default();
         team.gpus = team.gpus.saturating_add(devices);
@@ -214,4 +219,51 @@ fn of_submission(
     let subject = Subject::of(&written);
     let user = Some(&*submission.user).filter(|user| !user.is_empty());
     history.add(&Submission { subject: &subject, at: Some(submission.at), user, is_update: submission.is_update }, judgement);
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// What a DaemonSet holds its status tells, and nobody else: it counts for its team.
+    #[test]
+    fn a_daemon_set_of_a_cluster_counts_for_its_team() {
+        let (objects, errors) = manifest::read(
+            "
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agents, namespace: ml}
+spec: {template: {spec: {containers: [{name: main, image: 'a:v1', resources: {limits: {nvidia.com/gpu: 1}}}]}}}
+status: {desiredNumberScheduled: 4}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: big, namespace: ml}
+spec: {containers: [{name: main, image: 'a:v1', resources: {limits: {nvidia.com/gpu: 3}}}]}
+",
+        );
+        assert!(errors.is_empty());
+        let (settings, _) = manifest::read(
+            "
+apiVersion: plimsoll.dev/v1alpha1
+kind: Guardrail
+metadata: {name: g}
+spec: {rules: [{name: team-gpus, mode: enforce}]}
+---
+apiVersion: plimsoll.dev/v1alpha1
+kind: Team
+metadata: {name: t}
+spec: {namespaces: [ml], limits: {gpus: 6}}
+",
+        );
+        let resources = settings.iter().map(|document| plimsoll_api::read(&document.node.json()).unwrap().unwrap()).collect();
+        let policy = Policy::only(resources).unwrap();
+        let mut history = History::default();
+        of_cluster(&Held { documents: objects, unseen: Vec::new() }, &policy, Timestamp(1_795_600_000), &mut history);
+        let rows = history.rows();
+        assert_eq!((rows.len(), &*rows[0].rule, &*rows[0].examples[0].subject.name), (1, "team-gpus", "big"));
+        assert_eq!(rows[0].examples[0].says, "it asks for 3 GPUs, and the team t has 4 of its 6 in use");
+    }
 }

@@ -17,7 +17,9 @@ pub(super) static RULE: Rule = Rule {
 Judged: the devices of the workload, with what its team uses already, against spec.limits.gpus
 of the Team object. Whole GPUs, slices and shares count as one each. What a team uses is known
 in a cluster only: without one, only a workload that alone is more than the team may have is
-found. A suspended workload holds nothing: it is judged when it is resumed.
+found. A suspended workload holds nothing: it is judged when it is resumed. A DaemonSet, which has
+as many pods as there are nodes, is not judged itself; what it holds in a cluster counts for its
+team, as its status tells (desiredNumberScheduled).
 
 Mend: fewer GPUs, wait until some are free, or have the limit raised.",
     judge,
