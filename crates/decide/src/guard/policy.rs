@@ -151,6 +151,12 @@ impl Policy {
         Ok(Self { guardrails, own, teams, pools })
     }
 
+    /// Names of the rules of a user's own.
+    #[must_use]
+    pub fn custom_rules(&self) -> &BTreeSet<String> {
+        &self.own
+    }
+
     /// The guardrails that cover an object.
     pub(super) fn covering(&self, view: &View<'_>) -> Vec<&Compiled> {
         self.guardrails.iter().filter(|guardrail| covers(&guardrail.spec, view)).collect()
@@ -222,6 +228,26 @@ impl Policy {
             all.filter(|exemption| exempts(exemption, rule, subject)).filter_map(|exemption| Some((&*exemption.reason, exemption.end()?)));
         holding.filter(|(_, end)| today < *end).max_by(|a, b| (a.1, b.0).cmp(&(b.1, a.0)))
     }
+}
+
+/// A guardrail without the others that a cluster may have, as a file has it: the rules that it sets or exempts from, and that neither
+/// this program, nor it, nor `known` has. Another guardrail may have them: that they are there is neither known nor wrong.
+///
+/// # Errors
+/// [`PolicyError`]: what is wrong whatever other guardrails there are.
+pub fn elsewhere(guardrail: Guardrail, known: &BTreeSet<String>) -> Result<BTreeSet<String>, PolicyError> {
+    let spec = &guardrail.spec;
+    let mut own: BTreeSet<String> = known.iter().chain(spec.custom_rules.iter().map(|rule| &rule.name)).cloned().collect();
+    // Only a rule of this program has parameters.
+    let (plain, with_parameters): (Vec<_>, Vec<_>) = spec.rules.iter().partition(|setting| setting.parameters.is_empty());
+    let exempt = spec.exemptions.iter().flat_map(|exemption| &exemption.rules).filter(|rule| *rule != "*");
+    let named = plain.iter().map(|setting| &setting.name).chain(exempt);
+    let elsewhere = named.filter(|name| rules::named(name).is_none() && !own.contains(*name));
+    let elsewhere: BTreeSet<String> =
+        elsewhere.filter(|name| !with_parameters.iter().any(|setting| setting.name == **name)).cloned().collect();
+    own.extend(elsewhere.iter().cloned());
+    compile(guardrail, &own)?;
+    Ok(elsewhere)
 }
 
 fn compile(guardrail: Guardrail, own: &BTreeSet<String>) -> Result<Compiled, PolicyError> {

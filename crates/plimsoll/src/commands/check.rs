@@ -22,7 +22,8 @@ use std::{
 pub const AFTER: &str = "\
 Reads YAML and JSON, of one document or many, lists, and folders with all below them; - is the standard input. No cluster is
 asked. Without --guardrail every rule warns, with its defaults (plimsoll explain lists the rules, plimsoll explain NAME tells all
-about one). A file for --guardrail holds objects of the kinds Guardrail, Team and Pool (deploy/crds).
+about one). A file for --guardrail holds objects of the kinds Guardrail, Team and Pool (deploy/crds). Such objects among the files are
+looked at too: a rule that a Guardrail names and that only another may have is noted, and changes no exit code.
 
 With --against-history no file is judged, but what was submitted before: what would these rules have refused? An audit log needs the
 level Request or RequestResponse for the kinds that make pods; lines of the webhook's log that are no records are passed over.
@@ -258,13 +259,15 @@ fn judge(args: &CheckArgs, policy: &Policy, files: &[manifests::File]) -> (Check
     let (mut checked, mut certain) = (Checked::default(), Vec::new());
     let mut siblings = Siblings::new(true);
     let mut objects = Vec::new();
+    let custom = custom_rules(policy, files);
     for (file_index, file) in files.iter().enumerate() {
         let at = |line: u32, what: String| At { file: file.name.clone(), line, what };
         checked.errors.extend(file.errors.iter().map(|error| at(error.line(), error.to_string())));
         for (document_index, document) in file.documents.iter().enumerate() {
             checked.objects += 1;
-            if let Err(error) = own(document) {
-                checked.errors.push(at(document.node.line, error));
+            match own(document, &custom) {
+                Ok(unjudged) => checked.unjudged.extend(unjudged.into_iter().map(|says| at(document.node.line, says))),
+                Err(error) => checked.errors.push(at(document.node.line, error)),
             }
             let Some(mut written) = document.written() else { continue };
             if let (Some(namespace), true) = (&args.namespace, written.namespace.is_empty() && &*written.kind != "Namespace") {
@@ -315,15 +318,29 @@ fn take(checked: &mut Checked, placed: &Placed<'_>, judgement: Judgement) {
     }
 }
 
-/// Objects of ours among the manifests must be right, too; they are not judged by.
-fn own(document: &Document) -> Result<(), String> {
+/// Objects of ours among the manifests must be right, too; they are not judged by. What is there to say of one that is: rules that it
+/// names and that other guardrails may have, of which only those at hand are known.
+fn own(document: &Document, custom: &BTreeSet<String>) -> Result<Vec<String>, String> {
+    let Some(Resource::Guardrail(guardrail)) = resource(document)? else { return Ok(Vec::new()) };
+    let name = guardrail.metadata.name.clone();
+    let elsewhere = guard::policy::elsewhere(guardrail, custom).map_err(|error| error.to_string())?;
+    Ok(elsewhere.iter().map(|rule| format!("{rule} of Guardrail {name}: {}", guard::rules::elsewhere(rule))).collect())
+}
+
+fn resource(document: &Document) -> Result<Option<Resource>, String> {
     let is_ours = document.what().is_some_and(|(api_version, _)| api_version.starts_with("plimsoll.dev/"));
-    if !is_ours {
-        return Ok(());
+    if is_ours { plimsoll_api::read(&document.node.json()).map_err(|error| error.to_string()) } else { Ok(None) }
+}
+
+/// Names of the rules of a user's own that are at hand: of the guardrails that are judged by, and of those that are looked at.
+fn custom_rules(policy: &Policy, files: &[manifests::File]) -> BTreeSet<String> {
+    let mut names = policy.custom_rules().clone();
+    for document in files.iter().flat_map(|file| &file.documents) {
+        if let Ok(Some(Resource::Guardrail(guardrail))) = resource(document) {
+            names.extend(guardrail.spec.custom_rules.into_iter().map(|rule| rule.name));
+        }
     }
-    let resource = plimsoll_api::read(&document.node.json()).map_err(|error| error.to_string())?;
-    let guardrail = resource.filter(|resource| matches!(resource, Resource::Guardrail(_)));
-    Policy::new(guardrail.into_iter().collect()).map(drop).map_err(|error| error.to_string())
+    names
 }
 
 pub(super) fn now() -> Timestamp {

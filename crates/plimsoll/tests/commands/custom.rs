@@ -78,3 +78,23 @@ fn what_is_wrong_with_them_is_said_with_its_place_and_the_remedy() {
     script.file("among.yaml", with("1 +")).run("check among.yaml");
     insta::assert_snapshot!(script.told());
 }
+
+/// A guardrail alone may name a rule that another one has: nobody can tell from here, so it is noted, and no error.
+#[test]
+fn a_guardrail_alone_may_name_a_rule_of_another() {
+    let exempts = "\
+apiVersion: plimsoll.dev/v1alpha1
+kind: Guardrail
+metadata: {name: exempts}
+spec:
+  rules: [{name: few-gpus, mode: warn}, {name: image-tag, mode: warn}]
+  exemptions: [{rules: [our-images], namespace: search, reason: the move to our registry, expires: 2027-03-31}]
+";
+    let parameters = exempts.replace("mode: warn}]", "mode: warn, parameters: {digest: true}}]");
+    let mut script = Script::new();
+    script.file("exempts.yaml", exempts).file("ours.yaml", GUARDRAIL).file("parameters.yaml", parameters);
+    script.run("check exempts.yaml").run("check exempts.yaml ours.yaml").run("check parameters.yaml");
+    // To judge by it, it must be whole.
+    script.run("check ours.yaml --guardrail exempts.yaml");
+    insta::assert_snapshot!(script.told());
+}

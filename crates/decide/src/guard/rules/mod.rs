@@ -108,7 +108,17 @@ pub fn named(name: &str) -> Option<&'static Rule> {
 /// A name that no rule has, with the nearest that one has.
 #[must_use]
 pub fn unknown(name: &str) -> String {
-    let hint =
-        crate::nearest::nearest(name, ALL.iter().map(|rule| rule.name)).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+    let hint = near(name).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
     format!("no rule is named '{name}'{hint} (plimsoll explain lists them)")
+}
+
+/// A name that no rule of this program has, where other guardrails that may have it are not at hand.
+#[must_use]
+pub fn elsewhere(name: &str) -> String {
+    let hint = near(name).map(|near| format!(" (did you mean {near}?)")).unwrap_or_default();
+    format!("it is none of this program's rules{hint}, and whether another Guardrail has it is not known here")
+}
+
+fn near(name: &str) -> Option<&'static str> {
+    crate::nearest::nearest(name, ALL.iter().map(|rule| rule.name))
 }
