@@ -151,6 +151,7 @@ impl Collector {
             }
             Form::Service => self.add_service(&decode::<RawService>(json)?),
             Form::Event => self.events.add(&decode::<RawEvent>(json)?),
+            Form::Judged => {}
         }
         Ok(())
     }

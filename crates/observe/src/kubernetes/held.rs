@@ -41,12 +41,13 @@ fn is_read(read: &&Read) -> bool {
         | Form::CronJob
         | Form::Scaler
         | Form::Budget
-        | Form::Custom => true,
+        | Form::Custom
+        | Form::Judged => true,
         Form::DeviceClass | Form::ResourceSlice | Form::Node | Form::Service | Form::Event => false,
     }
 }
 
-/// Reads what a cluster holds. Only GET requests are made, and no more than for a fleet.
+/// Reads what a cluster holds. Only GET requests are made.
 ///
 /// # Errors
 /// The server refused the credentials.

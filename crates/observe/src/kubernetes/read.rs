@@ -49,6 +49,7 @@ pub(super) async fn read_with(reader: &Reader<'_>, cluster: Option<&str>, progre
     .await;
     let (claims, others): (Vec<_>, Vec<_>) = READS
         .iter()
+        .filter(|read| read.form != Form::Judged)
         .filter_map(|read| Some((read, (*versions.get(&(read.group, read.resource))?).to_owned())))
         .partition(|(read, _)| matches!(read.form, Form::DeviceClass | Form::ClaimTemplate | Form::Claim | Form::ResourceSlice));
     // What pods ask for through claims is counted into their shapes, so claims come first.

@@ -35,6 +35,8 @@ pub enum Form {
     Event,
     /// A custom kind that makes pods.
     Custom,
+    /// A kind that makes pods, or is a template of what does, and that only rules look at: a fleet knows it by its pods.
+    Judged,
 }
 
 /// One list.
@@ -84,6 +86,7 @@ const fn served(group: &'static str, versions: &'static [&'static str], resource
 }
 
 const DRA: &[&str] = &["v1", "v1beta2", "v1beta1"];
+const JUDGED_LOST: &str = "it cannot be judged";
 const CLAIMS_LOST: &str = "what pods ask for and hold through DRA is unknown";
 
 /// Every list that is read, in the order of the report.
@@ -93,6 +96,8 @@ pub const READS: &[Read] = &[
     core("namespaces", "Namespace", Form::Namespace, "teams cannot be told from namespace labels"),
     core("services", "Service", Form::Service, "workloads that serve requests cannot be told by their Service"),
     core("events", "Event", Form::Event, "how long images took to pull is unknown"),
+    core("podtemplates", "PodTemplate", Form::Judged, JUDGED_LOST),
+    core("replicationcontrollers", "ReplicationController", Form::Judged, JUDGED_LOST),
     built_in("apps", &["v1"], "deployments", "Deployment", Form::Controller, "Deployments are known by their pods alone"),
     built_in("apps", &["v1"], "replicasets", "ReplicaSet", Form::ReplicaSet, "pods cannot be followed to their Deployment"),
     built_in("apps", &["v1"], "statefulsets", "StatefulSet", Form::Controller, "StatefulSets are known by their pods alone"),
@@ -124,6 +129,7 @@ pub const READS: &[Read] = &[
     },
     Read { always: false, lost: CLAIMS_LOST, ..served("resource.k8s.io", DRA, "deviceclasses", "DeviceClass", Form::DeviceClass) },
     served("argoproj.io", &["v1alpha1"], "rollouts", "Rollout", Form::Custom),
+    served("batch.volcano.sh", &["v1alpha1"], "jobs", "Job", Form::Judged),
     served("jobset.x-k8s.io", &["v1alpha2"], "jobsets", "JobSet", Form::Custom),
     served("keda.sh", &["v1alpha1"], "scaledobjects", "ScaledObject", Form::Scaler),
     served("kubeflow.org", &["v1", "v1beta1"], "notebooks", "Notebook", Form::Custom),
@@ -134,6 +140,7 @@ pub const READS: &[Read] = &[
     served("kubeflow.org", &["v1"], "tfjobs", "TFJob", Form::Custom),
     served("kubeflow.org", &["v1"], "xgboostjobs", "XGBoostJob", Form::Custom),
     served("leaderworkerset.x-k8s.io", &["v1"], "leaderworkersets", "LeaderWorkerSet", Form::Custom),
+    served("machinelearning.seldon.io", &["v1"], "seldondeployments", "SeldonDeployment", Form::Judged),
     served("ray.io", &["v1", "v1alpha1"], "rayclusters", "RayCluster", Form::Custom),
     served("ray.io", &["v1", "v1alpha1"], "rayjobs", "RayJob", Form::Custom),
     served("ray.io", &["v1", "v1alpha1"], "rayservices", "RayService", Form::Custom),
@@ -141,6 +148,8 @@ pub const READS: &[Read] = &[
     served("serving.knative.dev", &["v1"], "revisions", "Revision", Form::Custom),
     served("serving.knative.dev", &["v1"], "services", "Service", Form::Custom),
     served("serving.kserve.io", &["v1beta1"], "inferenceservices", "InferenceService", Form::Custom),
+    served("trainer.kubeflow.org", &["v1alpha1"], "clustertrainingruntimes", "ClusterTrainingRuntime", Form::Judged),
+    served("trainer.kubeflow.org", &["v1alpha1"], "trainingruntimes", "TrainingRuntime", Form::Judged),
     served("trainer.kubeflow.org", &["v1alpha1"], "trainjobs", "TrainJob", Form::Custom),
 ];
 

@@ -62,7 +62,11 @@ pub(super) fn written(api_version: &str, kind: &str, object: &Node) -> Written {
 /// Is this owner of a kind whose pods rules see? Only then has it been judged for what it makes.
 fn judged(owner: &Node) -> bool {
     let text = |key: &str| owner.get(key).and_then(Node::text).map(|text| &**text).unwrap_or_default();
-    let (api_version, kind) = (text("apiVersion"), text("kind"));
+    makes_pods(text("apiVersion"), text("kind"))
+}
+
+/// Is it known where objects of that kind keep their pods?
+pub(super) fn makes_pods(api_version: &str, kind: &str) -> bool {
     places::of(api_version, kind).is_some() || kind == "TrainJob" && api_version.starts_with("trainer.kubeflow.org/")
 }
 

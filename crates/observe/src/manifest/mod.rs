@@ -28,6 +28,13 @@ pub fn written(api_version: &str, kind: &str, object: &Node) -> Written {
     convert::written(api_version, kind, object)
 }
 
+/// Do rules know where objects of that kind keep their pods, or the devices that they claim?
+#[must_use]
+pub fn is_judged(api_version: &str, kind: &str) -> bool {
+    let is_claim = matches!(kind, "ResourceClaim" | "ResourceClaimTemplate") && api_version.starts_with("resource.k8s.io/");
+    is_claim || convert::makes_pods(api_version, kind)
+}
+
 /// Counts the pods of a DaemonSet that a cluster has by its status: the object alone does not tell how many nodes there are.
 pub fn count_by_status(written: &mut Written, object: &Node) {
     if &*written.kind == "DaemonSet" && written.api_version.starts_with("apps/") {

@@ -1,45 +1,26 @@
-//! Which resources the webhook is asked about, and which it watches: the one table. The chart's configurations and rights are
-//! held to it by a test.
+//! Which resources the webhook is asked about, and which it watches. The first are those that `plimsoll check` reads of a cluster; the
+//! chart's configurations and rights are held to both by a test.
 
 use kube::api::ApiResource;
+use plimsoll_observe::{kubernetes::READS, manifest};
+use std::collections::BTreeMap;
 
-/// Resources of a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Group {
-    /// The API group; empty is the core.
-    pub group: &'static str,
-    /// The resources.
-    pub resources: &'static [&'static str],
+/// Subresources by which what rules judge is changed, by group.
+const SUBRESOURCES: [(&str, &str); 4] =
+    [("", "pods/ephemeralcontainers"), ("apps", "deployments/scale"), ("apps", "statefulsets/scale"), ("apps", "replicasets/scale")];
+
+/// What the API server asks the webhook about, by group (empty is the core): all that is read of a cluster and that rules judge, and
+/// [`SUBRESOURCES`].
+#[must_use]
+pub fn asked() -> BTreeMap<&'static str, Vec<&'static str>> {
+    let judged = READS.iter().filter(|read| read.versions.iter().any(|version| manifest::is_judged(&read.api_version(version), read.kind)));
+    let all = judged.map(|read| (read.group, read.resource)).chain(SUBRESOURCES);
+    let mut by_group = BTreeMap::<_, Vec<_>>::new();
+    for (group, resource) in all {
+        by_group.entry(group).or_default().push(resource);
+    }
+    by_group
 }
-
-/// What the API server asks the webhook about.
-pub const ASKED: &[Group] = &[
-    Group { group: "", resources: &["pods", "pods/ephemeralcontainers", "podtemplates", "replicationcontrollers"] },
-    Group {
-        group: "apps",
-        resources: &[
-            "deployments",
-            "deployments/scale",
-            "statefulsets",
-            "statefulsets/scale",
-            "replicasets",
-            "replicasets/scale",
-            "daemonsets",
-        ],
-    },
-    Group { group: "batch", resources: &["jobs", "cronjobs"] },
-    Group { group: "resource.k8s.io", resources: &["resourceclaims", "resourceclaimtemplates"] },
-    Group { group: "jobset.x-k8s.io", resources: &["jobsets"] },
-    Group { group: "leaderworkerset.x-k8s.io", resources: &["leaderworkersets"] },
-    Group { group: "ray.io", resources: &["rayclusters", "rayjobs", "rayservices"] },
-    Group { group: "kubeflow.org", resources: &["pytorchjobs", "tfjobs", "mpijobs", "xgboostjobs", "paddlejobs", "jaxjobs", "notebooks"] },
-    Group { group: "trainer.kubeflow.org", resources: &["trainjobs", "trainingruntimes", "clustertrainingruntimes"] },
-    Group { group: "serving.kserve.io", resources: &["inferenceservices"] },
-    Group { group: "serving.knative.dev", resources: &["services", "configurations"] },
-    Group { group: "argoproj.io", resources: &["rollouts"] },
-    Group { group: "batch.volcano.sh", resources: &["jobs"] },
-    Group { group: "machinelearning.seldon.io", resources: &["seldondeployments"] },
-];
 
 /// What a watched object tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -133,3 +114,21 @@ pub const WATCHED: &[Watched] = &[
     custom("batch.volcano.sh", "v1alpha1", "Job", "jobs", Tells::Holder),
     custom("machinelearning.seldon.io", "v1", "SeldonDeployment", "seldondeployments", Tells::Holder),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// Templates of what makes pods hold nothing, a Knative Configuration what its Service holds, and a claim what its pod does.
+    const HOLD_NOTHING: [&str; 6] =
+        ["podtemplates", "trainingruntimes", "clustertrainingruntimes", "configurations", "resourceclaims", "resourceclaimtemplates"];
+
+    #[test]
+    fn what_is_judged_at_the_door_is_watched_for_what_it_holds() {
+        let asked = asked().into_iter().flat_map(|(group, resources)| resources.into_iter().map(move |resource| (group, resource)));
+        let asked: BTreeSet<_> = asked.filter(|(_, resource)| !resource.contains('/') && !HOLD_NOTHING.contains(resource)).collect();
+        let holders = WATCHED.iter().filter(|watched| watched.tells == Tells::Holder);
+        assert_eq!(asked, holders.map(|watched| (watched.group, watched.resource)).collect());
+    }
+}

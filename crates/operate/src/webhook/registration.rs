@@ -1,6 +1,6 @@
 //! The webhook configurations: what tells the API server to ask. The chart has its own; `--register` makes these.
 
-use super::kinds::ASKED;
+use super::kinds::asked;
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
 use kube::{
     Api, Client,
@@ -81,10 +81,10 @@ impl Registration {
             }
             Reached::Url(url) => json!({ "url": format!("{}/{path}", url.trim_end_matches('/')) }),
         };
-        let rules: Vec<Value> = ASKED
-            .iter()
-            .map(|asked| {
-                json!({ "apiGroups": [asked.group], "apiVersions": ["*"], "operations": operations, "resources": asked.resources, "scope": "*" })
+        let rules: Vec<Value> = asked()
+            .into_iter()
+            .map(|(group, resources)| {
+                json!({ "apiGroups": [group], "apiVersions": ["*"], "operations": operations, "resources": resources, "scope": "*" })
             })
             .collect();
         json!({

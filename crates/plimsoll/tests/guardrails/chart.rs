@@ -1,7 +1,7 @@
 //! What the chart renders, without a cluster.
 
 use crate::helm::{Helm, NAME, NAMESPACE, VALUES, chart, object, root};
-use plimsoll_operate::webhook::kinds::{ASKED, Group, WATCHED};
+use plimsoll_operate::webhook::kinds::{WATCHED, asked};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,8 +39,8 @@ async fn a_value_that_cannot_be_is_refused() -> anyhow::Result<()> {
 async fn both_configurations_ask_about_what_the_webhook_judges() -> anyhow::Result<()> {
     let Some(helm) = Helm::ready().await? else { return Ok(()) };
     let objects = helm.objects(&["exceptNamespaces[0]=gpu-operator"])?;
-    let of = |group: &Group| (group.group.to_owned(), group.resources.iter().map(ToString::to_string).collect());
-    let asked: BTreeMap<String, BTreeSet<String>> = ASKED.iter().map(of).collect();
+    let of = |(group, resources): (&str, Vec<&str>)| (group.to_owned(), resources.iter().map(ToString::to_string).collect());
+    let asked: BTreeMap<String, BTreeSet<String>> = asked().into_iter().map(of).collect();
     for (kind, path, failure_policy) in
         [("ValidatingWebhookConfiguration", "/validate", "Ignore"), ("MutatingWebhookConfiguration", "/mutate", "Ignore")]
     {

@@ -4,6 +4,7 @@ use crate::{
     Step,
     kubernetes::{
         ObserveError,
+        held::held_with,
         list::{Happening, Reader},
         read::read_with,
     },
@@ -197,4 +198,33 @@ async fn a_list_without_an_end_is_cut_off() {
         .unwrap();
     assert!(!end);
     assert_eq!(pages, 3);
+}
+
+/// What only rules look at is read for them where it is served, and a fleet is made without it.
+#[tokio::test]
+async fn kinds_that_only_rules_look_at_are_held_and_make_no_fleet() {
+    let answers = || {
+        cluster(|target, _| {
+            let pods = r#"{"template":{"spec":{"containers":[{"name":"c"}]}}}"#;
+            Some(match target {
+                "/apis" => json(200, r#"{"groups":[{"name":"batch.volcano.sh","versions":[{"version":"v1alpha1"}]}]}"#),
+                "/apis/batch.volcano.sh/v1alpha1" => json(200, r#"{"resources":[{"name":"jobs"}]}"#),
+                "/apis/batch.volcano.sh/v1alpha1/jobs?limit=500" => {
+                    list(&format!(r#"{{"metadata":{{"name":"v","namespace":"n"}},"spec":{{"tasks":[{pods}]}}}}"#), "")
+                }
+                "/api/v1/replicationcontrollers?limit=500" => {
+                    list(&format!(r#"{{"metadata":{{"name":"r","namespace":"n"}},"spec":{pods},"status":{{"replicas":1}}}}"#), "")
+                }
+                other if other.contains("seldon") || other.contains("trainer.kubeflow.org") => panic!("{other} is not served"),
+                _ => return None,
+            })
+        })
+    };
+    let (client, _) = client(answers()).await;
+    let held = held_with(&Reader::hasty(&client), &|_: Step<'_>| {}).await.unwrap();
+    assert_eq!(held.unseen, Vec::<String>::new());
+    let written: Vec<_> = held.documents.iter().map(|document| document.written().unwrap()).collect();
+    let told: Vec<_> = written.iter().map(|object| (&*object.api_version, &*object.kind, object.templates.len())).collect();
+    assert_eq!(told, [("batch.volcano.sh/v1alpha1", "Job", 1), ("v1", "ReplicationController", 1)]);
+    assert!(observe(answers()).await.unwrap().workloads.is_empty());
 }
