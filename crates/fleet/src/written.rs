@@ -5,7 +5,7 @@
 //! (replicas, probes' periods), and what cannot be understood is kept as it was written.
 
 use crate::{
-    Name,
+    Name, Seconds,
     pod::Toleration,
     resource::{self, Unit},
     selector::{Labels, NodeTerm, Operator, Requirement, Selector},
@@ -310,6 +310,21 @@ pub struct Template {
     pub priority_class: Option<Name>,
     /// `activeDeadlineSeconds` of the pod itself.
     pub deadline_s: Option<u64>,
+    /// The Job that makes its pods, where that is a template in the object too (JobSet).
+    pub job: Option<Job>,
+}
+
+/// A Job as a template.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Job {
+    /// Where its specification stands.
+    pub path: Path,
+    /// Its name in the object.
+    pub name: Name,
+    /// `activeDeadlineSeconds`.
+    pub deadline: Option<Seconds>,
+    /// `backoffLimit`.
+    pub backoff_limit: Option<u32>,
 }
 
 impl Template {

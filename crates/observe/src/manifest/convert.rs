@@ -12,7 +12,7 @@ use plimsoll_fleet::{
     selector::{Labels, NodeTerm, Operator, Requirement, Selector},
     workload::{Amount, Rollout, Run},
     written::{
-        CONTAINER_KEYS, ClaimSource, Container, DeviceRequest, Path, PodClaim, Probe, Quantity, Role, Scales, Template, Written,
+        CONTAINER_KEYS, ClaimSource, Container, DeviceRequest, Job, Path, PodClaim, Probe, Quantity, Role, Scales, Template, Written,
         is_accelerator,
     },
 };
@@ -104,7 +104,8 @@ fn find(place: &Place, object: &Node, group: &Node, node: &Node, path: &Path, ke
             let spec = if place.bare { Some(node) } else { node.get("spec") };
             if let Some(spec) = spec {
                 let pods = (place.pods)(object, group);
-                written.templates.push(template(node, spec, path.clone(), place.bare, pods));
+                let job = place.job.and_then(|at| Some(job(group.at(at)?, path, group)));
+                written.templates.push(Template { job, ..template(node, spec, path.clone(), place.bare, pods) });
             }
         }
         ["*", rest @ ..] => {
@@ -200,7 +201,19 @@ fn template(holder: &Node, spec: &Node, path: Path, bare: bool, pods: Option<u64
         spread: is_set(spec.get("topologySpreadConstraints")) || is_set(affinity.and_then(|affinity| affinity.get("podAntiAffinity"))),
         priority_class: spec.get("priorityClassName").and_then(Node::scalar).filter(|name| !name.is_empty()),
         deadline_s: spec.get("activeDeadlineSeconds").and_then(Node::count),
+        job: None,
         path,
+    }
+}
+
+/// The Job whose specification is `spec`, of which the pods' template stands at `path`.
+fn job(spec: &Node, path: &Path, group: &Node) -> Job {
+    let number = |key: &str| spec.get(key).and_then(Node::count);
+    Job {
+        path: Path(path.0.split_last().map(|(_, holder)| holder.to_vec()).unwrap_or_default()),
+        name: group.get("name").and_then(Node::scalar).unwrap_or_default(),
+        deadline: number("activeDeadlineSeconds").map(Seconds),
+        backoff_limit: number("backoffLimit").map(|count| u32::try_from(count).unwrap_or(u32::MAX)),
     }
 }
 

@@ -11,6 +11,8 @@ pub(super) struct Place {
     pub path: &'static str,
     /// It is a pod specification without metadata.
     pub bare: bool,
+    /// It stands in a template of a Job, whose specification is here in the element of the last `*`; none: it does not.
+    pub job: Option<&'static str>,
     /// How many pods of it at once, from the object and the element that the last `*` stands for; none: not told by it.
     pub pods: fn(&Node, &Node) -> Option<u64>,
 }
@@ -27,7 +29,11 @@ pub(super) struct Known {
 }
 
 const fn place(path: &'static str, pods: fn(&Node, &Node) -> Option<u64>) -> Place {
-    Place { path, bare: false, pods }
+    Place { path, bare: false, job: None, pods }
+}
+
+const fn bare(path: &'static str, pods: fn(&Node, &Node) -> Option<u64>) -> Place {
+    Place { path, bare: true, job: None, pods }
 }
 
 /// What is known of `kind` in the group of `api_version`.
@@ -61,9 +67,10 @@ static KINDS: &[Known] = &[
     Known {
         groups: &["jobset.x-k8s.io"],
         kinds: &["JobSet"],
-        places: &[place("spec.replicatedJobs.*.template.spec.template", |_, group| {
-            times(group.get("replicas"), job(group.at("template.spec")))
-        })],
+        places: &[Place {
+            job: Some("template.spec"),
+            ..place("spec.replicatedJobs.*.template.spec.template", |_, group| times(group.get("replicas"), job(group.at("template.spec"))))
+        }],
         run: Some("spec"),
     },
     Known {
@@ -130,19 +137,13 @@ static KINDS: &[Known] = &[
         groups: &["serving.kserve.io"],
         kinds: &["InferenceService"],
         places: &[
-            Place { path: "spec.predictor", bare: true, pods: served },
-            Place {
-                path: "spec.predictor.workerSpec",
-                bare: true,
-                pods: |object, _| {
-                    Some(
-                        served(object, object)?
-                            .saturating_mul(number(object.at("spec.predictor.workerSpec.pipelineParallelSize"), 2).saturating_sub(1)),
-                    )
-                },
-            },
-            Place { path: "spec.transformer", bare: true, pods: |object, _| most_replicas(object.at("spec.transformer")) },
-            Place { path: "spec.explainer", bare: true, pods: |object, _| most_replicas(object.at("spec.explainer")) },
+            bare("spec.predictor", served),
+            bare("spec.predictor.workerSpec", |object, _| {
+                let workers = number(object.at("spec.predictor.workerSpec.pipelineParallelSize"), 2).saturating_sub(1);
+                Some(served(object, object)?.saturating_mul(workers))
+            }),
+            bare("spec.transformer", |object, _| most_replicas(object.at("spec.transformer"))),
+            bare("spec.explainer", |object, _| most_replicas(object.at("spec.explainer"))),
         ],
         run: None,
     },

@@ -292,6 +292,42 @@ spec: {{{more}rayClusterSpec: {{headGroupSpec: {{template: {{spec: {{containers:
     );
 }
 
+/// The jobs of a JobSet have ends of their own, and the set its clean-up.
+#[test]
+fn the_jobs_of_a_set_get_their_bounds_too() {
+    let policy = policy(&guardrail(
+        "a",
+        "{defaults: {deadlines: {}}, rules: [{name: job-limits, mode: enforce, parameters: {deadline-most: 24, retries-most: 2, cleanup-most: 1}}]}",
+    ));
+    let set = "
+apiVersion: jobset.x-k8s.io/v1alpha2
+kind: JobSet
+metadata: {name: train, namespace: lab}
+spec:
+  replicatedJobs:
+  - {name: driver, template: {spec: {template: {spec: {containers: [{name: a, image: 'a:v1'}]}}}}}
+  - {name: workers, template: {spec: {template: {spec: {containers: [{name: a, image: 'a:v1', resources: {limits: {nvidia.com/gpu: 1}}}]}}}}}
+";
+    let object = made(&policy, set).0;
+    let bounds = |job: usize| {
+        let mut spec = object["spec"]["replicatedJobs"][job]["template"]["spec"].clone();
+        spec.as_object_mut().unwrap().remove("template");
+        spec
+    };
+    assert_eq!((bounds(0), bounds(1)), (json!({}), json!({ "activeDeadlineSeconds": 86_400, "backoffLimit": 2 })));
+    assert_eq!(object["spec"]["ttlSecondsAfterFinished"], 3_600);
+    assert_eq!(broken(&policy, &object), []);
+    let says = broken(&policy, &yaml(set)).into_iter().map(|(_, says)| says).collect::<Vec<_>>();
+    assert_eq!(
+        says,
+        [
+            "job workers: it has no deadline (activeDeadlineSeconds)",
+            "job workers: it is tried again 6 times by default, and 2 are allowed",
+            "it has no clean-up (ttlSecondsAfterFinished)",
+        ]
+    );
+}
+
 #[test]
 fn probes_are_given_where_nothing_is_guessed() {
     let policy = policy(&guardrail("a", "{defaults: {probes: true}}"));

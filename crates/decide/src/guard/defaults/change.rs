@@ -25,6 +25,8 @@ pub(super) enum Change {
     Probe(usize, usize, ProbeOf, Probe, Value),
     /// A field beside the deadline of work that ends.
     Run(RunField, u64),
+    /// The same of the job that makes a template's pods.
+    Job(usize, RunField, u64),
     /// A RayJob's cluster goes with it.
     ShutDown,
 }
@@ -97,6 +99,7 @@ impl Change {
                 template(at)?.containers.get(*container)?.path.key(key)
             }
             Self::Run(field, _) => object.run_path.key(field.name()),
+            Self::Job(at, field, _) => template(at)?.job.as_ref()?.path.key(field.name()),
             Self::ShutDown => object.run_path.key("shutdownAfterJobFinishes"),
         })
     }
@@ -108,7 +111,7 @@ impl Change {
             Self::Toleration(_, _, value) => (value.clone(), true),
             Self::Device(..) => (json!("1"), false),
             Self::Probe(.., value) => (value.clone(), false),
-            Self::Run(_, number) => (json!(number), false),
+            Self::Run(_, number) | Self::Job(_, _, number) => (json!(number), false),
             Self::ShutDown => (json!(true), false),
         }
     }
@@ -148,6 +151,16 @@ impl Change {
                     match of {
                         ProbeOf::Startup => container.startup = Some(probe),
                         ProbeOf::Readiness => container.readiness = Some(probe),
+                    }
+                }
+            }
+            Self::Job(at, field, number) => {
+                if let Some(job) = object.templates.get_mut(at).and_then(|template| template.job.as_mut()) {
+                    match field {
+                        RunField::Deadline => job.deadline = Some(Seconds(number)),
+                        RunField::Retries => job.backoff_limit = u32::try_from(number).ok(),
+                        // Its JobSet has that.
+                        RunField::CleanUp => {}
                     }
                 }
             }

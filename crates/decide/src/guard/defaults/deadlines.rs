@@ -47,6 +47,19 @@ pub(super) fn propose(work: &Work<'_>, view: &View<'_>, settings: &Settings<'_>,
     if has_retries && run.backoff_limit.is_none() && is_fewer {
         add(Change::Run(RunField::Retries, retries), why(set.retries.is_some()));
     }
+    for (at, template) in object.templates.iter().enumerate() {
+        let Some(job) = template.job.as_ref().filter(|_| work.may_change(template)) else { continue };
+        if !view.asking().any(|(asking, _)| std::ptr::eq(asking, template)) {
+            continue;
+        }
+        if job.deadline.is_none() && template.deadline_s.is_none() {
+            let change = Change::Job(at, RunField::Deadline, seconds(set.deadline_hours, "deadline-most"));
+            add(change, why(set.deadline_hours.is_some()));
+        }
+        if job.backoff_limit.is_none() && retries < RETRIES_OF_JOBS {
+            add(Change::Job(at, RunField::Retries, retries), why(set.retries.is_some()));
+        }
+    }
     if has_clean_up && run.ttl.is_none() {
         let change = Change::Run(RunField::CleanUp, seconds(set.cleanup_hours, "cleanup-most"));
         if &*object.kind != "RayJob" {

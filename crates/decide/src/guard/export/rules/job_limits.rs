@@ -24,6 +24,15 @@ fn found(values: &Values, _: &Scope<'_>) -> Option<String> {
                : [variables.pods.filter(p, has(p.spec.activeDeadlineSeconds)).map(p, int(p.spec.activeDeadlineSeconds))].filter(l, size(l) > 0).map(l, l.max())]";
     let kept = "[has(variables.run.ttlSecondsAfterFinished) ? [int(variables.run.ttlSecondsAfterFinished)] : []]";
     let tried = "[variables.run.?backoffLimit.or(variables.self.?spec.?failurePolicy.?maxRestarts).or(variables.self.?spec.?maxRetry)]";
+    // The jobs of a JobSet, in the order of its pods.
+    let set = "variables.self.?spec.?replicatedJobs.orValue([]).filter(g, g.?template.?spec.?template.?spec.hasValue())";
+    let of_job = "[has(j.activeDeadlineSeconds) ? [int(j.activeDeadlineSeconds)] \
+                  : has(j.template.spec.activeDeadlineSeconds) ? [int(j.template.spec.activeDeadlineSeconds)] : []]";
+    let job_tried = format!(
+        "has(j.backoffLimit) ? (int(j.backoffLimit) > {retries} ? ['it is tried again ' + string(j.backoffLimit) + ' times, and {retries} are allowed'] : []) \
+         : {}",
+        if retries < 6 { format!("['it is tried again 6 times by default, and {retries} are allowed']") } else { "[]".to_owned() }
+    );
     let by_default = if retries < 6 {
         format!(
             ": variables.kind in ['Job', 'CronJob'] && !o.hasValue() ? ['it is tried again 6 times by default, and {retries} are allowed'] : []"
@@ -38,7 +47,10 @@ fn found(values: &Values, _: &Scope<'_>) -> Option<String> {
          : {jobs} || variables.what in ['jobset.x-k8s.io/JobSet', 'batch.volcano.sh/Job'] ? {cleanups} : [])\n\
          + ({jobs} ? {tried}.map(o, o.hasValue() && int(o.value()) > {retries} \
          ? ['it is tried again ' + string(o.value()) + ' times, and {retries} are allowed'] {by_default}) : [])\n\
+         + (variables.what == 'jobset.x-k8s.io/JobSet' ? {set}.transformList(i, g, variables.pods[i].devices > 0 || variables.pods[i].unknown, \
+         [g.template.spec].map(j, ({of_jobs}[0] + ({job_tried})).map(s, 'job ' + g.?name.orValue('') + ': ' + s))[0]) : [])\n\
          ).filter(l, size(l) > 0)",
+        of_jobs = bounded(of_job, "activeDeadlineSeconds", "deadline", deadline),
         deadlines = bounded(own, "activeDeadlineSeconds", "deadline", deadline),
         cleanups = bounded(kept, "ttlSecondsAfterFinished", "clean-up", cleanup),
     ))
