@@ -27,45 +27,75 @@ pub(crate) const NOTEBOOKS: [&str; 5] = ["jupyter", "notebook", "code-server", "
 /// Words that mark training by name, where the kind does not tell.
 pub(crate) const TRAINING_WORDS: [&str; 5] = ["train", "finetune", "fine-tune", "pretrain", "sft"];
 
+/// What tells a class.
+#[derive(Debug, Clone, Default)]
+pub struct Signs<'a> {
+    /// `Deployment`.
+    pub kind: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// What the label [`LABEL`] says, of the workload before that of its pods; none: there is none.
+    pub declared: Option<&'a str>,
+    /// It ends by itself.
+    pub ends: bool,
+    /// A Service selects its pods.
+    pub exposed: bool,
+    /// A container of it serves a port, or is asked by a readiness or liveness probe.
+    pub serves: bool,
+    /// The images of its containers.
+    pub images: Vec<&'a str>,
+}
+
 /// The class of a workload, with the shape that its pods have (its template, or that of any of its pods).
 #[must_use]
 pub fn of(workload: &Workload, shape: Option<&Shape>) -> Known {
-    let declared =
-        workload.labels.get(LABEL).or_else(|| shape.and_then(|shape| shape.labels.get(LABEL))).and_then(|label| Class::parse(label));
-    match declared {
-        Some(class) => Known { class, inferred: false },
-        None => Known { class: infer(workload, shape), inferred: true },
+    let declared = workload.labels.get(LABEL).or_else(|| shape.and_then(|shape| shape.labels.get(LABEL)));
+    let containers = shape.map(|shape| shape.containers.as_slice()).unwrap_or_default();
+    Signs {
+        kind: &workload.kind,
+        name: &workload.name,
+        declared: declared.map(|label| &**label),
+        ends: workload.run.is_some(),
+        exposed: workload.exposed,
+        serves: containers.iter().any(|container| container.serves || container.probes.readiness || container.probes.liveness),
+        images: containers.iter().map(|container| &*container.image).collect(),
     }
+    .class()
 }
 
-fn infer(workload: &Workload, shape: Option<&Shape>) -> Class {
-    let kind = &*workload.kind;
-    let images: Vec<String> =
-        shape.into_iter().flat_map(|shape| &shape.containers).map(|container| container.image.to_ascii_lowercase()).collect();
-    let image_has = |words: &[&str]| images.iter().any(|image| words.iter().any(|word| has_word(image, word)));
-    let name = workload.name.to_ascii_lowercase();
-    let name_has = |words: &[&str]| words.iter().any(|word| name.contains(word));
-    let probed = || {
-        shape.is_some_and(|shape| {
-            shape.containers.iter().any(|container| container.serves || container.probes.readiness || container.probes.liveness)
-        })
-    };
-    if kind == "Notebook" || image_has(&NOTEBOOKS) || name_has(&NOTEBOOKS) {
-        Class::Dev
-    } else if TRAINING_KINDS.contains(&kind) {
-        Class::Training
-    } else if ONLINE_KINDS.contains(&kind) || image_has(&SERVERS) && workload.run.is_none() {
-        Class::Online
-    } else if kind == "CronJob" {
-        Class::Batch
-    } else if workload.run.is_some() {
-        if name_has(&TRAINING_WORDS) { Class::Training } else { Class::Batch }
-    } else if matches!(kind, "Deployment" | "StatefulSet" | "ReplicaSet") {
-        if name_has(&TRAINING_WORDS) && !workload.exposed && !probed() { Class::Training } else { Class::Online }
-    } else if kind == "Pod" {
-        if workload.exposed || probed() { Class::Online } else { Class::Dev }
-    } else {
-        Class::Batch
+impl Signs<'_> {
+    /// The class that they tell.
+    #[must_use]
+    pub fn class(&self) -> Known {
+        match self.declared.and_then(Class::parse) {
+            Some(class) => Known { class, inferred: false },
+            None => Known { class: self.infer(), inferred: true },
+        }
+    }
+
+    fn infer(&self) -> Class {
+        let images: Vec<String> = self.images.iter().map(|image| image.to_ascii_lowercase()).collect();
+        let image_has = |words: &[&str]| images.iter().any(|image| words.iter().any(|word| has_word(image, word)));
+        let name = self.name.to_ascii_lowercase();
+        let name_has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+        let is_asked = self.exposed || self.serves;
+        if self.kind == "Notebook" || image_has(&NOTEBOOKS) || name_has(&NOTEBOOKS) {
+            Class::Dev
+        } else if TRAINING_KINDS.contains(&self.kind) {
+            Class::Training
+        } else if ONLINE_KINDS.contains(&self.kind) || image_has(&SERVERS) && !self.ends {
+            Class::Online
+        } else if self.kind == "CronJob" {
+            Class::Batch
+        } else if self.ends {
+            if name_has(&TRAINING_WORDS) { Class::Training } else { Class::Batch }
+        } else if matches!(self.kind, "Deployment" | "StatefulSet" | "ReplicaSet") {
+            if name_has(&TRAINING_WORDS) && !is_asked { Class::Training } else { Class::Online }
+        } else if self.kind == "Pod" {
+            if is_asked { Class::Online } else { Class::Dev }
+        } else {
+            Class::Batch
+        }
     }
 }
 

@@ -18,6 +18,7 @@ pub mod holding;
 pub mod mig;
 pub mod node;
 mod packed;
+pub mod parts;
 pub mod pod;
 pub mod price;
 pub mod resource;

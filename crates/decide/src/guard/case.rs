@@ -4,8 +4,7 @@ use super::{Policy, Siblings, State, parameter::Values, siblings::Claim};
 use crate::{class, team};
 use plimsoll_api::{Pool, Team};
 use plimsoll_fleet::{
-    Class, Name, Shape, Workload,
-    pod::{self, Probes},
+    Class, Name,
     written::{ClaimSource, Container, DeviceRequest, Role, Template, Written, is_gpu_class},
 };
 
@@ -205,35 +204,19 @@ fn owner(object: &Written, siblings: &Siblings, teams: &[Team]) -> Option<Name> 
         .or_else(|| labels.chain(of_namespace()).find_map(|labels| team::LABELS.iter().find_map(|key| labels.get(*key))).cloned())
 }
 
-/// The class as every other decision finds it: from what of a workload and its shape tells it.
+/// The class as every other decision finds it: from what of an object tells it.
 fn class_of(object: &Written) -> class::Known {
-    let workload = Workload {
-        kind: object.kind.clone(),
-        name: object.name.clone(),
-        labels: object.labels.clone(),
-        run: object.run.clone(),
-        ..Workload::default()
-    };
-    let main = |template: &Template| {
-        let containers = template.containers.iter().filter(|container| container.role == Role::Main);
-        containers
-            .map(|container| pod::Container {
-                image: container.image.clone().unwrap_or_default(),
-                probes: Probes {
-                    startup: container.startup.is_some(),
-                    readiness: container.readiness.is_some(),
-                    liveness: container.liveness.is_some(),
-                },
-                serves: container.port.is_some(),
-                ..pod::Container::default()
-            })
-            .collect::<Vec<_>>()
-    };
-    let labels = object.templates.iter().find(|template| template.labels.contains_key(class::LABEL)).or(object.templates.first());
-    let shape = Shape {
-        labels: labels.map(|template| template.labels.clone()).unwrap_or_default(),
-        containers: object.templates.iter().flat_map(main).collect(),
-        ..Shape::default()
-    };
-    class::of(&workload, Some(&shape))
+    let main = || object.templates.iter().flat_map(|template| &template.containers).filter(|container| container.role == Role::Main);
+    let declared = object.labels.get(class::LABEL).or_else(|| object.templates.iter().find_map(|template| template.labels.get(class::LABEL)));
+    class::Signs {
+        kind: &object.kind,
+        name: &object.name,
+        declared: declared.map(|label| &**label),
+        ends: object.run.is_some(),
+        // Which Services there are is not known here.
+        exposed: false,
+        serves: main().any(|container| container.port.is_some() || container.readiness.is_some() || container.liveness.is_some()),
+        images: main().map(|container| container.image.as_deref().unwrap_or_default()).collect(),
+    }
+    .class()
 }

@@ -146,7 +146,7 @@ impl History {
         for unjudged in judgement.unjudged {
             let says = unjudged.says;
             let entry = self.unjudged.entry(unjudged.rule.clone());
-            entry.or_insert_with(|| NotJudged { rule: unjudged.rule, submissions: 0, says }).submissions += 1;
+            entry.or_insert_with(|| NotJudged { rule: unjudged.rule, submissions: 0, says: says.into_owned() }).submissions += 1;
         }
         let mut counted: BTreeSet<(Name, Mode)> = BTreeSet::new();
         let mut strictest = Mode::Off;

@@ -2,7 +2,7 @@
 
 use super::Fix;
 use plimsoll_fleet::written::{Path, Step};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 /// Words only.
 pub(super) fn says(says: impl Into<String>) -> Fix {
@@ -26,16 +26,13 @@ pub(super) fn object(object: Value, says: impl Into<String>) -> Fix {
 
 /// `value` as it stands at `path` of an object. An element of a list is known by its name.
 fn nested(path: &Path, value: Value) -> Value {
-    path.0.iter().rev().fold(value, |inner, step| match step {
-        Step::Key(key) => json!({ (&**key): inner }),
-        Step::Item(_, None) => json!([inner]),
-        Step::Item(_, Some(name)) => match inner {
-            Value::Object(mut map) => {
-                map.insert("name".to_owned(), json!(name));
-                json!([map])
-            }
-            other => json!([other]),
-        },
+    path.0.iter().rev().fold(value, |inner, step| match (step, inner) {
+        (Step::Key(key), inner) => Map::from_iter([(key.to_string(), inner)]).into(),
+        (Step::Item(_, Some(name)), Value::Object(mut map)) => {
+            map.insert("name".to_owned(), Value::from(&**name));
+            Value::Array(vec![map.into()])
+        }
+        (Step::Item(..), inner) => Value::Array(vec![inner]),
     })
 }
 

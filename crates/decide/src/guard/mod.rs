@@ -41,10 +41,13 @@ use parameter::Values;
 use plimsoll_api::Mode;
 use plimsoll_fleet::{
     Bytes, Name, Timestamp,
+    parts::Parts,
     written::{Path, Written},
 };
 use serde_json::Value;
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, fmt,
+    sync::{Arc, LazyLock},
+};
 
 /// Whom a judgement is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -144,7 +147,7 @@ pub struct Unjudged {
     /// Where in the object.
     pub path: Path,
     /// Why not, and what it would need.
-    pub says: String,
+    pub says: Cow<'static, str>,
 }
 
 /// What the rules say of one object.
@@ -189,8 +192,9 @@ pub struct Used {
 pub struct Submitted<'a> {
     /// What the rules of this program look at.
     pub written: &'a Written,
-    /// All of it, as rules of a user's own see it: without what is never decoded. It is asked for only where such a rule holds.
-    pub json: &'a dyn Fn() -> Value,
+    /// These parts of it, or more, as rules of a user's own see it: without what is never decoded. It is asked for only where such a
+    /// rule holds.
+    pub json: &'a dyn Fn(&Parts) -> Value,
 }
 
 impl fmt::Debug for Submitted<'_> {
@@ -207,7 +211,7 @@ pub fn judge(policy: &Policy, submitted: &Submitted<'_>, siblings: &Siblings, st
     let subject = Subject::of(object);
     let mut judgement = Judgement { wants_gpus: view.wants_gpus(), ..Judgement::default() };
     for (path, says) in &object.not_understood {
-        judgement.unjudged.push(Unjudged { rule: None, subject: subject.clone(), path: path.clone(), says: says.clone() });
+        judgement.unjudged.push(Unjudged { rule: None, subject: subject.clone(), path: path.clone(), says: says.clone().into() });
     }
     let covering = policy.covering(&view);
     for (index, &rule) in rules::ALL.iter().enumerate() {
@@ -218,14 +222,15 @@ pub fn judge(policy: &Policy, submitted: &Submitted<'_>, siblings: &Siblings, st
             let mut found = Found::default();
             (rule.judge)(&Case { view: &view, values: setting.values }, &mut found);
             if !found.is_empty() {
-                let asked = Asked { rule: rule.name.into(), why: rule.why.into(), mode: setting.mode, guardrail: setting.guardrail };
+                let (name, why) = &NAMES[index];
+                let asked = Asked { rule: name.clone(), why: why.clone(), mode: setting.mode, guardrail: setting.guardrail };
                 judgement.take(policy, &asked, &subject, today, found);
             }
         }
     }
-    let own = policy.own(&view);
+    let own = policy.own(&view, &covering);
     if !own.is_empty() {
-        let mut inputs = cel::inputs::Lazy::new(&view, submitted.json);
+        let mut inputs = cel::inputs::Lazy::new(&view, submitted.json, &policy.looks);
         for (rule, mode, guardrail) in own {
             let mut found = Found::default();
             rule.judge(&mut inputs, &mut found);
@@ -242,6 +247,9 @@ pub fn judge(policy: &Policy, submitted: &Submitted<'_>, siblings: &Siblings, st
     judgement.unjudged.dedup();
     judgement
 }
+
+/// Names of the rules and why they are, in their order.
+static NAMES: LazyLock<Vec<(Name, Name)>> = LazyLock::new(|| rules::ALL.iter().map(|rule| (rule.name.into(), rule.why.into())).collect());
 
 /// A rule as a guardrail asks for it.
 struct Asked<'a> {
@@ -271,7 +279,7 @@ impl Judgement {
 #[derive(Debug, Default)]
 pub struct Found {
     breaches: Vec<Wrong>,
-    unjudged: Vec<(Path, String)>,
+    unjudged: Vec<(Path, Cow<'static, str>)>,
 }
 
 #[derive(Debug)]
@@ -292,7 +300,7 @@ impl Found {
     }
 
     /// The rule could not be judged.
-    pub fn unjudged(&mut self, path: Path, says: impl Into<String>) {
+    pub fn unjudged(&mut self, path: Path, says: impl Into<Cow<'static, str>>) {
         self.unjudged.push((path, says.into()));
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     Fix, Found,
     case::View,
-    cel::{Expression, inputs::Lazy},
+    cel::{Expression, Looks, inputs::Lazy},
     mend,
 };
 use plimsoll_api::{
@@ -62,6 +62,13 @@ impl Own {
     /// What it can cost at most, in steps.
     pub(super) fn cost(&self) -> u64 {
         self.message_expression.as_ref().map_or(0, Expression::cost).saturating_add(self.expression.cost())
+    }
+
+    /// Adds to `looks` what it looks at.
+    pub(super) fn add_looks(&self, looks: &mut Looks) {
+        for expression in std::iter::once(&self.expression).chain(&self.message_expression) {
+            looks.iter_mut().zip(expression.looks()).for_each(|(all, own)| all.merge(own));
+        }
     }
 
     /// Is it about such an object?

@@ -3,7 +3,7 @@
 use super::{
     Setting, Subject,
     case::View,
-    cel::limits::COST_OF_ALL_MAX,
+    cel::{Looks, limits::COST_OF_ALL_MAX},
     own::Own,
     parameter::Values,
     rules::{self, Rule},
@@ -74,6 +74,10 @@ pub struct Policy {
     pub(super) guardrails: Vec<Compiled>,
     /// Names of the rules of a user's own.
     own: BTreeSet<String>,
+    /// Those of them of which more is said than by the guardrail that has them.
+    contested: BTreeSet<String>,
+    /// What they look at.
+    pub(super) looks: Looks,
     /// The teams, by name.
     pub teams: Vec<Team>,
     /// The pools, by name.
@@ -93,6 +97,13 @@ pub(super) struct Compiled {
     of_others: Vec<(String, Mode)>,
 }
 
+impl Compiled {
+    /// How often it has a rule of a user's own of that name, or sets its mode.
+    fn times_said(&self, name: &str) -> usize {
+        self.own.iter().filter(|own| *own.name == *name).count() + self.of_others.iter().filter(|(other, _)| other == name).count()
+    }
+}
+
 impl Default for Policy {
     /// Every rule in its default mode.
     fn default() -> Self {
@@ -101,7 +112,7 @@ impl Default for Policy {
         };
         let entries = rules::ALL.iter().map(entry).collect();
         let compiled = Compiled { name: None, spec: GuardrailSpec::default(), entries, own: Vec::new(), of_others: Vec::new() };
-        Self { guardrails: vec![compiled], own: BTreeSet::new(), teams: Vec::new(), pools: Vec::new() }
+        Self { guardrails: vec![compiled], own: BTreeSet::new(), contested: BTreeSet::new(), looks: Looks::default(), teams: Vec::new(), pools: Vec::new() }
     }
 }
 
@@ -148,7 +159,11 @@ impl Policy {
         guardrails.sort_by(|a, b| a.name.cmp(&b.name));
         teams.sort_by(|a: &Team, b| a.metadata.name.cmp(&b.metadata.name));
         pools.sort_by(|a: &Pool, b| a.metadata.name.cmp(&b.metadata.name));
-        Ok(Self { guardrails, own, teams, pools })
+        let mut looks = Looks::default();
+        guardrails.iter().flat_map(|guardrail| &guardrail.own).for_each(|own| own.add_looks(&mut looks));
+        let said = |name: &str| guardrails.iter().map(|guardrail| guardrail.times_said(name)).sum::<usize>();
+        let contested = own.iter().filter(|name| said(name) > 1).cloned().collect();
+        Ok(Self { guardrails, own, contested, looks, teams, pools })
     }
 
     /// Names of the rules of a user's own.
@@ -195,13 +210,16 @@ impl Policy {
 
     /// The rules of a user's own as they hold for an object, in order of name. A guardrail that only names such a rule sets the mode of
     /// those that have it.
-    pub(super) fn own<'a>(&'a self, view: &View<'_>) -> Vec<(&'a Own, Mode, Option<&'a str>)> {
+    pub(super) fn own<'a>(&self, view: &View<'_>, covering: &[&'a Compiled]) -> Vec<(&'a Own, Mode, Option<&'a str>)> {
         let mut holding = Vec::new();
         if self.own.is_empty() {
             return holding;
         }
-        let covering: Vec<&Compiled> = self.guardrails.iter().filter(|guardrail| covers(&guardrail.spec, view)).collect();
-        for name in &self.own {
+        for guardrail in covering {
+            let alone = guardrail.own.iter().filter(|own| !self.contested.contains(&*own.name));
+            holding.extend(alone.map(|own| (own, own.mode, guardrail.name.as_deref())));
+        }
+        for name in &self.contested {
             let of = |guardrail: &&'a Compiled| guardrail.own.iter().find(|own| *own.name == **name);
             let mode_of = |guardrail: &&Compiled| guardrail.of_others.iter().find(|(other, _)| other == name).map(|(_, mode)| *mode);
             let naming = covering.iter().filter(|guardrail| of(guardrail).is_some() || mode_of(guardrail).is_some());
@@ -218,6 +236,8 @@ impl Policy {
             }
         }
         holding.retain(|(own, mode, _)| *mode != Mode::Off && own.is_about(view));
+        // Those of one name stay in the order of the guardrails.
+        holding.sort_by(|a, b| a.0.name.cmp(&b.0.name));
         holding
     }
 

@@ -41,7 +41,7 @@ const TODAY: Timestamp = Timestamp(1_795_600_000); // 2026-11-25
 
 /// Judges what no rule of a user's own looks at.
 fn judge(policy: &Policy, written: &Written, siblings: &Siblings, state: &State, today: Timestamp) -> Judgement {
-    super::judge(policy, &Submitted { written, json: &|| Value::Null }, siblings, state, today)
+    super::judge(policy, &Submitted { written, json: &|_| Value::Null }, siblings, state, today)
 }
 
 fn broken(policy: &Policy, object: &Written, state: &State) -> Vec<(&'static str, Mode)> {
@@ -350,7 +350,7 @@ fn custom(rule: Value) -> Result<Policy, String> {
 }
 
 fn judge_json(policy: &Policy, written: &Written, json: &Value) -> Judgement {
-    super::judge(policy, &Submitted { written, json: &|| json.clone() }, &Siblings::new(true), &State::default(), TODAY)
+    super::judge(policy, &Submitted { written, json: &|_| json.clone() }, &Siblings::new(true), &State::default(), TODAY)
 }
 
 #[test]

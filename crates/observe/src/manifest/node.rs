@@ -2,6 +2,7 @@
 
 use plimsoll_fleet::{
     Name,
+    parts::Parts,
     written::{NEVER_READ, Step},
 };
 use serde::{
@@ -150,14 +151,30 @@ impl Node {
     /// As JSON, without lines.
     #[must_use]
     pub fn json(&self) -> serde_json::Value {
+        self.json_of(Parts::whole())
+    }
+
+    /// These parts of it as JSON, without lines.
+    #[must_use]
+    pub fn json_of(&self, parts: &Parts) -> serde_json::Value {
         use serde_json::Value;
         match &self.tree {
             Tree::Null => Value::Null,
             Tree::Bool(truth) => Value::Bool(*truth),
             Tree::Number(number) => Value::Number(number.clone()),
             Tree::Text(text) => Value::String(text.to_string()),
-            Tree::List(items) => Value::Array(items.iter().map(Node::json).collect()),
-            Tree::Map(entries) => Value::Object(entries.iter().map(|(key, node)| (key.to_string(), node.json())).collect()),
+            Tree::List(items) => {
+                Value::Array(parts.of_each().into_iter().flat_map(|parts| items.iter().map(|item| item.json_of(parts))).collect())
+            }
+            Tree::Map(entries) => {
+                let mut map = serde_json::Map::new();
+                for (key, node) in entries {
+                    if let Some(parts) = parts.of_key(key) {
+                        map.insert(key.to_string(), node.json_of(parts));
+                    }
+                }
+                map.into()
+            }
         }
     }
 

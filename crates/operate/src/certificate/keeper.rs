@@ -128,10 +128,9 @@ impl Own {
         self.tell(client, &made.bundle).await
     }
 
-    /// Shows the Secret's certificate, but for one that has ended where the one in use has not. False: it cannot be used.
+    /// Shows the Secret's certificate, but for one that does not hold where the one in use does. False: it cannot be used.
     fn use_unless_worse(made: &Made, served: &Served, now: i64) -> bool {
-        let has_ended = made.ends().is_none_or(|ends| ends <= now);
-        if has_ended && served.holds(now) {
+        if !made.holds(now) && served.holds(now) {
             return true;
         }
         served.set(&made.certificate, &made.key).is_ok()

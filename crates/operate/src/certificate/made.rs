@@ -6,7 +6,7 @@ use rcgen::{
     KeyUsagePurpose,
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 use x509_parser::{extensions::GeneralName, parse_x509_certificate};
 
 /// How long certificates hold.
@@ -56,10 +56,10 @@ impl Made {
         Ok(Self { bundle: authority.pem(), authority_key: authority.key().serialize_pem(), certificate, key })
     }
 
-    /// When its leaf ends, Unix seconds; none: it cannot be read.
+    /// Does its leaf hold at `now` (Unix seconds)?
     #[must_use]
-    pub fn ends(&self) -> Option<i64> {
-        ends(&first(&self.certificate)?)
+    pub fn holds(&self, now: i64) -> bool {
+        first(&self.certificate).and_then(|leaf| validity(&leaf)).is_some_and(|validity| validity.contains(&now))
     }
 
     /// What is to take its place at `now`; none: it holds for long enough, and for all `hosts`.
@@ -67,12 +67,13 @@ impl Made {
     /// # Errors
     /// [`CertificateError::Make`].
     pub fn next(&self, hosts: &[String], now: i64, life: Life) -> Result<Option<Self>, CertificateError> {
-        let left = |of: Option<i64>| of.map_or(0, |ends| ends.saturating_sub(now));
+        // One that has not begun was made by a clock that was far ahead of this one. It is of no use until that time has come.
+        let left = |of: Option<Range<i64>>| of.filter(|of| of.contains(&now)).map_or(0, |of| of.end.saturating_sub(now));
         let third = i64::try_from(life.leaf.as_secs() / 3).unwrap_or(i64::MAX);
         let bundle: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(self.bundle.as_bytes()).filter_map(Result::ok).collect();
-        let leaf_is_good = first(&self.certificate).is_some_and(|leaf| left(ends(&leaf)) > third && covers(&leaf, hosts));
+        let leaf_is_good = first(&self.certificate).is_some_and(|leaf| left(validity(&leaf)) > third && covers(&leaf, hosts));
         // An authority must outlive every leaf that it signs from now on.
-        let authority_left = left(bundle.first().and_then(|der| ends(der)));
+        let authority_left = left(bundle.first().and_then(|der| validity(der)));
         let authority_is_good = authority_left > i64::try_from(life.leaf.as_secs()).unwrap_or(i64::MAX);
         if leaf_is_good && authority_is_good {
             return Ok(None);
@@ -87,7 +88,7 @@ impl Made {
         }
         let mut made = Self::new(hosts, now, life)?;
         // Who still shows a leaf of the old authority is trusted until that ends.
-        let old = bundle.iter().filter(|der| ends(der).is_some_and(|ends| ends > now)).take(AUTHORITIES_MAX - 1);
+        let old = bundle.iter().filter(|der| validity(der).is_some_and(|of| of.end > now)).take(AUTHORITIES_MAX - 1);
         for der in old {
             made.bundle.push_str(&pem(der));
         }
@@ -95,10 +96,11 @@ impl Made {
     }
 }
 
-/// When a certificate ends, Unix seconds; none: it cannot be read.
+/// From when until when a certificate holds, Unix seconds; none: it cannot be read.
 #[must_use]
-pub fn ends(certificate: &CertificateDer<'_>) -> Option<i64> {
-    parse_x509_certificate(certificate).ok().map(|(_, parsed)| parsed.validity().not_after.timestamp())
+pub fn validity(certificate: &CertificateDer<'_>) -> Option<Range<i64>> {
+    let (_, parsed) = parse_x509_certificate(certificate).ok()?;
+    Some(parsed.validity().not_before.timestamp()..parsed.validity().not_after.timestamp())
 }
 
 fn first(pem: &str) -> Option<CertificateDer<'static>> {
@@ -181,7 +183,7 @@ mod tests {
         let next = made.next(&hosts(), NOW + 61 * DAY, life).unwrap().unwrap();
         assert_eq!((&next.bundle, &next.authority_key), (&made.bundle, &made.authority_key));
         assert_ne!(next.certificate, made.certificate);
-        assert_eq!(ends(&first(&next.certificate).unwrap()), Some(NOW + 151 * DAY));
+        assert_eq!(validity(&first(&next.certificate).unwrap()).map(|of| of.end), Some(NOW + 151 * DAY));
     }
 
     #[test]
@@ -201,6 +203,22 @@ mod tests {
         assert!(next.bundle.ends_with(&made.bundle.replace("\r\n", "\n")), "{} {}", next.bundle, made.bundle);
         let much_later = NOW + 6 * 365 * DAY;
         assert_eq!(made.next(&hosts(), much_later, life).unwrap().unwrap().bundle.matches("BEGIN CERTIFICATE").count(), 1);
+    }
+
+    /// A clock jumps ahead by a hundred days, a leaf is made, and the clock comes back.
+    #[test]
+    fn what_has_not_begun_is_made_anew() {
+        let life = Life::default();
+        let made = Made::new(&hosts(), NOW, life).unwrap();
+        let ahead = made.next(&hosts(), NOW + 100 * DAY, life).unwrap().unwrap();
+        assert!(ahead.holds(NOW + 100 * DAY) && !ahead.holds(NOW));
+        let back = ahead.next(&hosts(), NOW, life).unwrap().unwrap();
+        assert!(back.holds(NOW));
+        assert_eq!(back.bundle, made.bundle, "the authority held all the time");
+        // An authority that was made ahead is trusted beside the next: its leaf may be in use.
+        let of_the_future = Made::new(&hosts(), NOW + 100 * DAY, life).unwrap();
+        let back = of_the_future.next(&hosts(), NOW, life).unwrap().unwrap();
+        assert_eq!((back.holds(NOW), back.bundle.matches("BEGIN CERTIFICATE").count()), (true, 2));
     }
 
     #[test]

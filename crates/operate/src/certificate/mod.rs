@@ -61,7 +61,8 @@ pub enum CertificateError {
 #[derive(Debug, Default)]
 pub struct Served {
     current: ArcSwapOption<CertifiedKey>,
-    /// Unix seconds; zero: there is none.
+    /// From when until when it holds, Unix seconds; zero: there is none.
+    begins: AtomicI64,
     ends: AtomicI64,
 }
 
@@ -78,12 +79,13 @@ impl Served {
         let Some(leaf) = chain.first() else {
             return Err(CertificateError::Pem { what: "certificate", why: "there is none in it".to_owned() });
         };
-        let ends = made::ends(leaf).unwrap_or(0);
+        let validity = made::validity(leaf).unwrap_or_default();
         let key = any_supported_type(&key).map_err(|error| CertificateError::Key(error.to_string()))?;
         let certified = CertifiedKey::new(chain, key);
         certified.keys_match().map_err(|error| CertificateError::Key(error.to_string()))?;
         self.current.store(Some(Arc::new(certified)));
-        self.ends.store(ends, Ordering::Release);
+        self.begins.store(validity.start, Ordering::Release);
+        self.ends.store(validity.end, Ordering::Release);
         Ok(())
     }
 
@@ -96,7 +98,7 @@ impl Served {
     /// Is there one, and does it hold at `now` (Unix seconds)?
     #[must_use]
     pub fn holds(&self, now: i64) -> bool {
-        self.ends().is_some_and(|ends| now < ends)
+        self.ends().is_some_and(|ends| now < ends) && self.begins.load(Ordering::Acquire) <= now
     }
 }
 

@@ -15,7 +15,7 @@ use kube::{
 };
 use plimsoll_api::{Mode, team::Booking};
 use plimsoll_decide::guard::{self, Judgement, Policy, Siblings, State, Submitted, defaults};
-use plimsoll_fleet::{Name, Timestamp, selector::Labels, written::Written};
+use plimsoll_fleet::{Name, Timestamp, parts::Parts, selector::Labels, written::Written};
 use plimsoll_observe::manifest::{self, Node};
 use serde_json::{Value, json};
 use std::{
@@ -101,19 +101,27 @@ impl Door {
             && !asked.new.written.owned
             && demand.devices.is_some_and(|devices| devices > own);
         let review = Review { world: &self.world, policy: &policy, siblings: &siblings, asked: &asked, team: &team, key: &key, now };
-        match (&self.client, demand.devices) {
+        let (judgement, booked) = match (&self.client, demand.devices) {
             (Some(client), Some(devices)) if books => {
                 let turn = self.turn(&team);
                 let _turn = turn.lock().await;
                 let (judgement, conflicts) = review.book(client, devices).await?;
                 let gpus = if is_refused(&judgement) { 0 } else { devices };
-                Ok(review.decided(judgement, (gpus, conflicts)))
+                (judgement, (gpus, conflicts))
             }
             _ => {
                 let bookings = self.world.ledger().bookings(&team).to_vec();
-                Ok(review.decided(review.judged(&bookings), (0, 0)))
+                (review.judged(&bookings), (0, 0))
             }
-        }
+        };
+        Ok(Decided {
+            answer: words::answer(&judgement),
+            judgement: Some(judgement),
+            by_controller: false,
+            namespace_labels: siblings.labels_of(&asked.new.written.namespace).cloned(),
+            object: Some(asked.new.node),
+            booked,
+        })
     }
 
     /// What is to be added to it, where a guardrail asks for defaults.
@@ -123,7 +131,7 @@ impl Door {
         let policy = self.world.policy();
         let Object { written, node } = &asked.new;
         let siblings = with_missing(self.world.siblings(), self.client.as_ref(), written).await;
-        let json = || node.json();
+        let json = |parts: &Parts| node.json_of(parts);
         let old = asked.old.as_ref().map(|old| || old.node.json());
         let defaulted = defaults::patch(
             &policy,
@@ -244,7 +252,7 @@ impl Review<'_> {
             images: self.world.images(),
         };
         let judge = |object: &Object| {
-            let json = || object.node.json();
+            let json = |parts: &Parts| object.node.json_of(parts);
             let submitted = Submitted { written: &object.written, json: &json };
             guard::judge(self.policy, &submitted, self.siblings, &state, self.now)
         };
@@ -301,17 +309,6 @@ impl Review<'_> {
             until: end,
         });
         bookings
-    }
-
-    fn decided(&self, judgement: Judgement, booked: (u64, u64)) -> Decided {
-        Decided {
-            answer: words::answer(&judgement),
-            judgement: Some(judgement),
-            by_controller: false,
-            object: Some(self.asked.new.node.clone()),
-            namespace_labels: self.siblings.labels_of(&self.asked.new.written.namespace).cloned(),
-            booked,
-        }
     }
 }
 

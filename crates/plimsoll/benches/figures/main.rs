@@ -9,7 +9,7 @@
 //! - [`decisions`]: one placement on 1,213 to 99,466 nodes
 //! - [`openb`] (`sweep`, `bounds`): the placement experiment of ATC'23, and the pattern bounds
 //! - [`events`]: the simulator on Philly
-//! - [`webhook`] (`rules`, `webhook`): the rules on pods, and reviews over TLS
+//! - [`webhook`] (`rules`, `webhook`): the rules on pods, and reviews over TLS; [`load`]: who asks for them
 //! - [`prometheus`]: a week of samples from a real Prometheus, beside a reader that only drains the same answers
 //!
 //! `decisions`, `sweep`, `bounds` and `events` need [`traces`]: without them they say so and are skipped.
@@ -19,6 +19,7 @@
 mod audit;
 mod decisions;
 mod events;
+mod load;
 mod mig;
 mod openb;
 mod packing;

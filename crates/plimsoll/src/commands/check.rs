@@ -280,7 +280,7 @@ fn judge(args: &CheckArgs, policy: &Policy, files: &[manifests::File]) -> (Check
     let state = State { at: args.at, ..State::default() };
     let today = args.at.unwrap_or_else(now);
     for placed in &objects {
-        let submitted = Submitted { written: &placed.written, json: &|| placed.document.node.json() };
+        let submitted = Submitted { written: &placed.written, json: &|parts| placed.document.node.json_of(parts) };
         let judgement = guard::judge(policy, &submitted, &siblings, &state, today);
         certain.extend(judgement.breaches.iter().filter_map(|breach| {
             let (path, value) = breach.fix.certain.clone()?;

@@ -124,7 +124,7 @@ fn of_cluster(held: &Held, policy: &Policy, today: Timestamp, history: &mut Hist
     }
     for ((document, written), demand) in objects.iter().zip(&demands) {
         let state = State { used: used.clone(), own_gpus: demand.devices.unwrap_or(0), admitted: true, ..State::default() };
-        let submitted = Submitted { written, json: &|| document.node.json() };
+        let submitted = Submitted { written, json: &|parts| document.node.json_of(parts) };
         let judgement = guard::judge(policy, &submitted, &siblings, &state, today);
         if is_of_no_interest(written, &judgement) {
             continue;
@@ -211,7 +211,7 @@ fn of_submission(
         return;
     }
     let state = State { at: Some(submission.at), admitted: submission.admitted, ..State::default() };
-    let submitted = Submitted { written: &written, json: &|| submission.document.node.json() };
+    let submitted = Submitted { written: &written, json: &|parts| submission.document.node.json_of(parts) };
     let judgement = guard::judge(policy, &submitted, beside, &state, today);
     if is_of_no_interest(&written, &judgement) {
         return;

@@ -6,7 +6,7 @@ use plimsoll_decide::guard::{
     self, Policy, Siblings, State, Submitted,
     defaults::{self, Asked, Defaulted},
 };
-use plimsoll_fleet::{Timestamp, written::Written};
+use plimsoll_fleet::{Timestamp, parts::Parts, written::Written};
 use plimsoll_observe::manifest::{self, Document};
 use serde_json::{Value, json};
 
@@ -68,7 +68,7 @@ fn seen(object: &Value) -> (Written, Value) {
 
 fn defaulted(policy: &Policy, object: &Value, old: Option<&Value>, siblings: &Siblings, user: &str) -> Defaulted {
     let (written, json) = seen(object);
-    let (json, before) = (|| json.clone(), || old.map(|old| seen(old).1).unwrap_or_default());
+    let (json, before) = (|_: &Parts| json.clone(), || old.map(|old| seen(old).1).unwrap_or_default());
     let old = old.map(|_| &before as &dyn Fn() -> Value);
     defaults::patch(policy, &Asked { submitted: Submitted { written: &written, json: &json }, old, siblings, user })
 }
@@ -105,7 +105,7 @@ fn made(policy: &Policy, text: &str) -> (Value, Vec<String>) {
 
 fn broken(policy: &Policy, object: &Value) -> Vec<(String, String)> {
     let (written, json) = seen(object);
-    let submitted = Submitted { written: &written, json: &|| json.clone() };
+    let submitted = Submitted { written: &written, json: &|_| json.clone() };
     let judged = guard::judge(policy, &submitted, &Siblings::default(), &State::default(), Timestamp(1_795_600_000));
     judged.breaches.into_iter().map(|breach| (breach.rule.to_string(), breach.says)).collect()
 }

@@ -12,7 +12,7 @@ use plimsoll_decide::guard::{
     defaults::{self, Asked, DEFAULTED},
     export::{Form, OnError, export},
 };
-use plimsoll_fleet::Timestamp;
+use plimsoll_fleet::{Timestamp, parts::Parts};
 use plimsoll_observe::manifest;
 use plimsoll_testkit::{Cluster, cluster::Options, cluster::manifests, corpus, programs};
 use serde_json::{Value, json};
@@ -159,7 +159,7 @@ fn is_identifier(word: &str) -> bool {
 /// What `guard::defaults` makes of an object that the API server would make without the policies.
 fn expected(policy: &Policy, object: &Value, siblings: &Siblings) -> anyhow::Result<Value> {
     let document = manifest::read(&object.to_string()).0.remove(0);
-    let (written, json) = (document.written().context("it does not say what it is")?, || document.node.json());
+    let (written, json) = (document.written().context("it does not say what it is")?, |parts: &Parts| document.node.json_of(parts));
     let asked = Asked { submitted: Submitted { written: &written, json: &json }, old: None, siblings, user: "kubernetes-admin" };
     let mut object = object.clone();
     for op in defaults::patch(policy, &asked).patch {

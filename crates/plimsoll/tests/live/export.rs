@@ -251,7 +251,7 @@ pub fn judge_at(
     anyhow::ensure!(errors.is_empty(), "{errors:?}");
     let document = documents.first().ok_or_else(|| anyhow::anyhow!("{object} is no object"))?;
     let written = document.written().ok_or_else(|| anyhow::anyhow!("{object} is of no kind"))?;
-    let submitted = Submitted { written: &written, json: &|| document.node.json() };
+    let submitted = Submitted { written: &written, json: &|parts| document.node.json_of(parts) };
     Ok(guard::judge(policy, &submitted, siblings, &State { at, admitted: true, ..State::default() }, today))
 }
 

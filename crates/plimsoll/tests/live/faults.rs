@@ -1,8 +1,11 @@
-//! Two replicas behind a balancer, under load, while rules, certificates and the Lease change: no pod is refused that the rules allow, none
+//! Two replicas behind a balancer, under load, while rules, certificates, the Lease and a clock change: no pod is refused that the rules allow, none
 //! is let in that a rule at enforce refuses. How long nobody answered is printed. (Replicas and API servers that end and die:
 //! `tests/guardrails/faults.rs`.)
 
-use crate::{replica::Replica, webhook::define};
+use crate::{
+    replica::{Clock, Replica},
+    webhook::define,
+};
 use anyhow::{Context as _, ensure};
 use k8s_openapi::api::{
     coordination::v1::Lease,
@@ -213,6 +216,44 @@ async fn faults_under_load_let_nothing_wrong_through() -> anyhow::Result<()> {
 
     certificate_has_ended(&cluster, &load).await?;
 
+    load.end().await;
+    first.stop().await?;
+    second.stop().await
+}
+
+/// The clock of the replica that leads jumps. By an hour nobody notices. By a hundred days it believes that its certificate has ended, and
+/// makes one that nobody else takes to have begun: what it then asks the API server to trust must not outlast its error.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_jumps_lets_nothing_wrong_through() -> anyhow::Result<()> {
+    let Some(cluster) = Cluster::start(Options::default()).await? else { return Ok(()) };
+    let Some(clock) = Clock::new(cluster.folder())? else { return Ok(()) };
+    define(&cluster).await?;
+    cluster.apply_yaml(RULES).await?;
+    let balancer = Balancer::start().await?;
+    let port = Some(balancer.port);
+    let first = Replica::with_clock(&cluster, "a", port, &["--register", "--failure-policy", "fail"], Some(&clock)).await?;
+    balancer.set(&[&first]);
+    first.asked(&cluster).await?;
+    let second = Replica::behind(&cluster, "b", port, &[]).await?;
+    balancer.set(&[&first, &second]);
+    let load = Load::start(&cluster);
+    for (offset, what) in [("+1h", "a clock an hour ahead"), ("-30m", "half an hour behind"), ("+0", "right again")] {
+        clock.jump(offset)?;
+        pause(4).await;
+        let seen = load.judged(what)?;
+        ensure!(seen.good_in > 0 && seen.bad_refused > 0 && seen.unanswered.is_empty(), "{what}: {:?}", seen.unanswered.first());
+    }
+    for (offset, what) in [("+100d", "a clock a hundred days ahead"), ("-1d", "a clock a day behind")] {
+        clock.jump(offset)?;
+        pause(15).await;
+        load.judged(what)?;
+        clock.jump("+0")?;
+        pause(12).await;
+        load.judged(&format!("{what}, and right again"))?;
+        pause(4).await;
+        let well = load.judged("a while later")?;
+        ensure!(well.good_in > 0 && well.bad_refused > 0 && well.unanswered.is_empty(), "{what}: {:?}", well.unanswered.first());
+    }
     load.end().await;
     first.stop().await?;
     second.stop().await

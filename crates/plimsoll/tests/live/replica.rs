@@ -22,6 +22,42 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// The namespace of its Secret and its Lease.
 pub const NAMESPACE: &str = "plimsoll";
 
+/// A clock of a process that can jump: libfaketime answers for the machine's. Durations are measured by the machine's own.
+pub struct Clock {
+    library: PathBuf,
+    offset: PathBuf,
+}
+
+impl Clock {
+    /// One that is right; none: libfaketime is not there, which is said.
+    pub fn new(folder: &Path) -> anyhow::Result<Option<Self>> {
+        let known = ["x86_64-linux-gnu", "aarch64-linux-gnu"].map(|of| PathBuf::from(format!("/usr/lib/{of}/faketime/libfaketime.so.1")));
+        let Some(library) = known.into_iter().find(|path| path.exists()) else {
+            plimsoll_testkit::skip_without("libfaketime is not there: no clock jumps");
+            return Ok(None);
+        };
+        let clock = Self { library, offset: folder.join("clock") };
+        clock.jump("+0")?;
+        Ok(Some(clock))
+    }
+
+    /// From now on it is so much ahead of the machine's: `+1h`, `-100d`.
+    pub fn jump(&self, offset: &str) -> anyhow::Result<()> {
+        let next = self.offset.with_extension("next");
+        std::fs::write(&next, offset)?;
+        Ok(std::fs::rename(next, &self.offset)?)
+    }
+
+    fn environment(&self) -> [String; 4] {
+        [
+            format!("LD_PRELOAD={}", self.library.display()),
+            format!("FAKETIME_TIMESTAMP_FILE={}", self.offset.display()),
+            "FAKETIME_NO_CACHE=1".to_owned(),
+            "FAKETIME_DONT_FAKE_MONOTONIC=1".to_owned(),
+        ]
+    }
+}
+
 /// A running replica.
 pub struct Replica {
     process: Process,
@@ -39,6 +75,17 @@ impl Replica {
 
     /// Starts one that the API server reaches by another port than its own, and waits until it is ready.
     pub async fn behind(cluster: &Cluster, name: &'static str, port: Option<u16>, arguments: &[&str]) -> anyhow::Result<Self> {
+        Self::with_clock(cluster, name, port, arguments, None).await
+    }
+
+    /// Starts one like that by a clock of its own.
+    pub async fn with_clock(
+        cluster: &Cluster,
+        name: &'static str,
+        port: Option<u16>,
+        arguments: &[&str],
+        clock: Option<&Clock>,
+    ) -> anyhow::Result<Self> {
         cluster.apply_yaml(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {NAMESPACE}}}}}")).await?;
         let folder = cluster.folder().join("webhook").join(name);
         std::fs::create_dir_all(&folder)?;
@@ -61,7 +108,14 @@ impl Replica {
             "1s".to_owned(),
         ];
         all.extend(arguments.iter().map(ToString::to_string));
-        let process = Process::start("webhook", Path::new(env!("CARGO_BIN_EXE_plimsoll")), &folder, &all)?;
+        let program = env!("CARGO_BIN_EXE_plimsoll");
+        let process = match clock {
+            None => Process::start("webhook", Path::new(program), &folder, &all)?,
+            Some(clock) => {
+                let all: Vec<String> = clock.environment().into_iter().chain([program.to_owned()]).chain(all).collect();
+                Process::start("webhook", Path::new("/usr/bin/env"), &folder, &all)?
+            }
+        };
         let mut replica = Self { process, folder, name, listen, metrics };
         let start = Instant::now();
         while replica.get("/readyz").await.is_err() {

@@ -2,7 +2,8 @@
 //!
 //! - [`Expression`]: a text that was parsed, understood and found cheap enough; its `truth` and its `text` run it
 //! - `inputs`: what it can see of an object; [`limits`]: how large objects and expressions may be, and what all of it may cost
-//! - `syntax`: from a text to a tree of ours; `cost`: what a tree can cost at most; `run`: evaluation; `value`, `functions`
+//! - `syntax`: from a text to a tree of ours; `cost`: what a tree can cost at most; `looks`: which parts of an object it looks at;
+//!   `run`: evaluation; `value`, `functions`
 //!
 //! The grammar and Kubernetes' functions are kube-cel's. Evaluation is ours: that of the crate copies every part of an object that it
 //! looks at, iterates maps in the order of a hash map, answers `false` where a key of a text is asked for, and takes `!!x` for `!x`.
@@ -12,12 +13,16 @@ mod cost;
 mod functions;
 pub(in crate::guard) mod inputs;
 pub mod limits;
+mod looks;
 mod run;
 mod syntax;
 #[cfg(test)]
 mod tests;
 mod value;
 
+pub(super) use looks::Looks;
+
+use plimsoll_fleet::parts::Parts;
 use serde_json::Value as Json;
 
 /// What an expression can see, each by its name.
@@ -45,6 +50,7 @@ pub(super) type Inputs = [Option<Json>; VARIABLES.len()];
 pub struct Expression {
     tree: syntax::Tree,
     cost: u64,
+    looks: Looks,
 }
 
 impl Expression {
@@ -59,13 +65,19 @@ impl Expression {
             let remedy = "Look at fewer things in each other: every pass over a list in a pass over another one multiplies";
             return Err(format!("it may cost {cost} steps for the largest object, and {} are allowed. {remedy}", limits::COST_MAX));
         }
-        Ok(Self { tree, cost })
+        let looks = looks::at(&tree.root);
+        Ok(Self { tree, cost, looks })
     }
 
     /// What it can cost at most, in steps, for any object within the [`limits`].
     #[must_use]
     pub fn cost(&self) -> u64 {
         self.cost
+    }
+
+    /// The parts of the variables that it looks at.
+    pub(super) fn looks(&self) -> &Looks {
+        &self.looks
     }
 
     /// The places in [`VARIABLES`] of those that it looks at.

@@ -228,6 +228,28 @@ fn largest() -> Vec<Json> {
     objects
 }
 
+/// Objects with what the expressions above may look at.
+fn smaller() -> Vec<Json> {
+    let names = json!({ "name": "a", "a": [1, "b"], "b": "aab", "k0": { "a": null, "c": [{}] } });
+    vec![
+        json!({ "a": [names, { "a": 1 }, "c", null], "b": names, "c": "aab", "name": 3, "k0": [[1, [2]], []] }),
+        json!({ "a": { "a": { "a": names, "b": [names] }, "name": "b" }, "b": [], "c": {}, "name": "name", "k0": null }),
+        json!([names, 1]),
+        json!({}),
+    ]
+}
+
+/// These parts of `object`.
+fn these(object: &Json, parts: &Parts) -> Json {
+    match object {
+        Json::Array(items) => parts.of_each().into_iter().flat_map(|parts| items.iter().map(|item| these(item, parts))).collect(),
+        Json::Object(entries) => {
+            entries.iter().filter_map(|(key, value)| Some((key.clone(), these(value, parts.of_key(key)?)))).collect()
+        }
+        other => other.clone(),
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(600) })]
 
@@ -249,6 +271,20 @@ proptest! {
                 let b = run::Run::new(&inputs, 2_000_000).value(&tree.root);
                 prop_assert!(b.is_ok_and(|b| format!("{b:?}") == format!("{a:?}")), "{text}");
             }
+        }
+    }
+
+    /// What is left out of an object because an expression does not look at it makes no difference to what it comes to.
+    #[test]
+    fn parts_are_enough(choices in proptest::collection::vec(any::<u8>(), 1..80), depth in 1_usize..7) {
+        let text = Maker { choices: choices.iter(), bound: 0 }.truth(depth);
+        let Ok(tree) = syntax::read(&text) else { return Ok(()) };
+        let parts = &looks::at(&tree.root)[0];
+        for object in smaller() {
+            let whole = inputs(object.clone());
+            let looked_at = inputs(these(&object, parts));
+            let [a, b] = [&whole, &looked_at].map(|inputs| format!("{:?}", run::Run::new(inputs, 200_000).value(&tree.root)));
+            prop_assert_eq!(a, b, "{}: {:?}", text, parts);
         }
     }
 

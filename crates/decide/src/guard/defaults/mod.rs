@@ -30,6 +30,7 @@ use document::Document;
 use kinds::Kind;
 use plimsoll_fleet::{
     Name,
+    parts::Parts,
     written::{Path, Template},
 };
 use serde_json::{Value, json};
@@ -149,7 +150,7 @@ impl Work<'_> {
 #[must_use]
 pub fn patch(policy: &Policy, asked: &Asked<'_>) -> Defaulted {
     let Some(kind) = kind_to_change(policy, asked) else { return Defaulted::default() };
-    let json = (asked.submitted.json)();
+    let json = (asked.submitted.json)(Parts::whole());
     if is_left_alone(&json, asked) {
         return Defaulted::default();
     }
