@@ -12,6 +12,7 @@ use plimsoll_fleet::{
     Fleet, Metrics, Money, MoneyPerHour, Node, NodeId, Pod, Shape, ShapeId, Timestamp, Window,
     fleet::Origin,
     node::{Gpu, Sharing},
+    parts::Parts,
     pod::Ask,
     price::PriceBook,
     resource::Vendor,

@@ -207,7 +207,8 @@ fn owner(object: &Written, siblings: &Siblings, teams: &[Team]) -> Option<Name> 
 /// The class as every other decision finds it: from what of an object tells it.
 fn class_of(object: &Written) -> class::Known {
     let main = || object.templates.iter().flat_map(|template| &template.containers).filter(|container| container.role == Role::Main);
-    let declared = object.labels.get(class::LABEL).or_else(|| object.templates.iter().find_map(|template| template.labels.get(class::LABEL)));
+    let declared =
+        object.labels.get(class::LABEL).or_else(|| object.templates.iter().find_map(|template| template.labels.get(class::LABEL)));
     class::Signs {
         kind: &object.kind,
         name: &object.name,

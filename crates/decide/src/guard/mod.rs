@@ -45,7 +45,10 @@ use plimsoll_fleet::{
     written::{Path, Written},
 };
 use serde_json::Value;
-use std::{borrow::Cow, collections::BTreeMap, fmt,
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fmt,
     sync::{Arc, LazyLock},
 };
 

@@ -112,7 +112,14 @@ impl Default for Policy {
         };
         let entries = rules::ALL.iter().map(entry).collect();
         let compiled = Compiled { name: None, spec: GuardrailSpec::default(), entries, own: Vec::new(), of_others: Vec::new() };
-        Self { guardrails: vec![compiled], own: BTreeSet::new(), contested: BTreeSet::new(), looks: Looks::default(), teams: Vec::new(), pools: Vec::new() }
+        Self {
+            guardrails: vec![compiled],
+            own: BTreeSet::new(),
+            contested: BTreeSet::new(),
+            looks: Looks::default(),
+            teams: Vec::new(),
+            pools: Vec::new(),
+        }
     }
 }
 

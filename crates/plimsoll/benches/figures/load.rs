@@ -1,7 +1,10 @@
 //! A client for reviews that takes little of a core: requests are made beforehand, and connections are kept.
 
 use anyhow::{Context as _, ensure};
-use rustls::{ClientConfig, RootCertStore, pki_types::{CertificateDer, ServerName, pem::PemObject as _}};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
+};
 use std::{
     sync::Arc,
     time::{Duration, Instant},

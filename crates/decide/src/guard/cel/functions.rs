@@ -146,14 +146,14 @@ pub(super) fn call<'a>(function: &'static Function, arguments: &[Value<'a>]) -> 
     // What panics in there says nothing about us, and an expression that does it cannot be judged by.
     let result = catch_unwind(AssertUnwindSafe(|| cel::Value::resolve(&call, &scope)));
     let value = result.map_err(|_| Stop::new(format!("{} cannot be told of this", function.name)))?;
-    Value::of_cel(value.map_err(|error| Stop::new(says(function, &error)))?)
+    Value::of_cel(value.map_err(|error| Stop::new(says(function, &error, arguments)))?)
 }
 
-/// The library's errors show values whole; what is said must stay short.
-fn says(function: &Function, error: &cel::ExecutionError) -> String {
+/// The library's errors show values whole; what is said must stay short, and the same each time: it shows maps in any order.
+fn says(function: &Function, error: &cel::ExecutionError, arguments: &[Value<'_>]) -> String {
     const MOST: usize = 160;
     let why = match error {
-        cel::ExecutionError::FunctionError { message, .. } => message.clone(),
+        cel::ExecutionError::FunctionError { message, .. } if arguments.iter().all(|argument| argument.len().is_none()) => message.clone(),
         _ => "it is not for such values".to_owned(),
     };
     let end = why.char_indices().nth(MOST).map_or(why.len(), |(at, _)| at);

@@ -243,9 +243,7 @@ fn smaller() -> Vec<Json> {
 fn these(object: &Json, parts: &Parts) -> Json {
     match object {
         Json::Array(items) => parts.of_each().into_iter().flat_map(|parts| items.iter().map(|item| these(item, parts))).collect(),
-        Json::Object(entries) => {
-            entries.iter().filter_map(|(key, value)| Some((key.clone(), these(value, parts.of_key(key)?)))).collect()
-        }
+        Json::Object(entries) => entries.iter().filter_map(|(key, value)| Some((key.clone(), these(value, parts.of_key(key)?)))).collect(),
         other => other.clone(),
     }
 }
