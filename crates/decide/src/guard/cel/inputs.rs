@@ -130,7 +130,7 @@ fn container(container: &Container, parts: &Parts) -> Value {
 }
 
 fn labels(labels: &Labels, parts: &Parts) -> Value {
-    texts(labels.iter().map(|(key, value)| (key, value)), parts)
+    texts(labels.iter(), parts)
 }
 
 fn quantities(quantities: &BTreeMap<Name, Quantity>, parts: &Parts) -> Value {
