@@ -9,6 +9,7 @@
 //! Start with [`fleet::Fleet`], then [`node::Node`], [`pod::Pod`] with its [`pod::Shape`], [`workload::Workload`] and
 //! [`evidence::Evidence`]. An object before a cluster has it is a [`written::Written`]. What came and went is the [`history::History`]. What a pod holds of a physical GPU is told in [`holding`].
 
+pub mod annotation;
 pub mod catalogue;
 pub mod course;
 pub mod evidence;

@@ -1,7 +1,8 @@
 //! The programs of the control plane and its partners, built once from pinned Go modules and kept in the user's cache folder.
 //!
 //! Those of the control plane are built together ([`Programs::ready`]), a partner when a test asks for it ([`helm`], [`kyverno`]).
-//! The modules lie in `control-plane/`, one `go.mod` a tool (a shared one would drag their versions together). Nothing is
+//! The modules lie in `control-plane/`, one `go.mod` a tool (a shared one would drag their versions together), with a program of ours
+//! beside where a tool's own is too slow. Nothing is
 //! downloaded by hand: the go command fetches and verifies by `go.sum`.
 
 use crate::word::{say, skip_without};
@@ -41,16 +42,21 @@ const MODULES: [Module; 3] = [
 /// What renders and lints charts.
 const HELM: Module = Module { name: "helm", programs: &[("helm", "helm.sh/helm/v4/cmd/helm")], files: None };
 
-/// What judges policies without a cluster.
-const KYVERNO: Module =
-    Module { name: "kyverno", programs: &[("kyverno", "github.com/kyverno/kyverno/cmd/cli/kubectl-kyverno")], files: None };
+/// What judges policies without a cluster: Kyverno's own program, and its engine in one of ours.
+const KYVERNO: Module = Module {
+    name: "kyverno",
+    programs: &[("kyverno", "github.com/kyverno/kyverno/cmd/cli/kubectl-kyverno"), (KYVERNO_JUDGE, "./judge")],
+    files: None,
+};
+
+const KYVERNO_JUDGE: &str = "judge";
 
 /// Helm's program; `None`, after saying why, where there is no Go to build it.
 ///
 /// # Errors
 /// The build failed.
 pub async fn helm() -> anyhow::Result<Option<PathBuf>> {
-    partner(&HELM).await
+    partner(&HELM, "helm").await
 }
 
 /// Kyverno's command-line program; `None`, after saying why, where there is no Go to build it.
@@ -58,12 +64,21 @@ pub async fn helm() -> anyhow::Result<Option<PathBuf>> {
 /// # Errors
 /// The build failed.
 pub async fn kyverno() -> anyhow::Result<Option<PathBuf>> {
-    partner(&KYVERNO).await
+    partner(&KYVERNO, "kyverno").await
 }
 
-async fn partner(module: &'static Module) -> anyhow::Result<Option<PathBuf>> {
+/// A program of ours around Kyverno's engine, which compiles policies once for any number of objects (`control-plane/kyverno/judge`);
+/// `None`, after saying why, where there is no Go to build it.
+///
+/// # Errors
+/// The build failed.
+pub async fn kyverno_judge() -> anyhow::Result<Option<PathBuf>> {
+    partner(&KYVERNO, KYVERNO_JUDGE).await
+}
+
+async fn partner(module: &'static Module, program: &str) -> anyhow::Result<Option<PathBuf>> {
     let folders = tokio::task::spawn_blocking(|| ready([module])).await.context("the build was stopped")??;
-    Ok(folders.map(|[folder]| folder.join("bin").join(module.name)))
+    Ok(folders.map(|[folder]| folder.join("bin").join(program)))
 }
 
 /// The folders of `modules`, each built if it has not been; `None`, after saying why, where there is no Go to build them.
@@ -144,7 +159,8 @@ impl Module {
     /// Where what is built from exactly these versions with exactly these flags belongs.
     fn folder(&self, cache: &Path) -> anyhow::Result<PathBuf> {
         let mut hash = Sha256::new();
-        for file in ["go.mod", "go.sum"] {
+        let own = self.programs.iter().filter_map(|(_, package)| Some(format!("{}/main.go", package.strip_prefix("./")?)));
+        for file in ["go.mod", "go.sum"].map(str::to_owned).into_iter().chain(own) {
             let path = self.source().join(file);
             hash.update(fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
         }

@@ -18,20 +18,20 @@ pub(super) struct Own {
     pub(super) name: Name,
     pub(super) mode: Mode,
     pub(super) why: Name,
-    kinds: Vec<String>,
-    gpus: bool,
-    expression: Expression,
+    pub(super) kinds: Vec<String>,
+    pub(super) gpus: bool,
+    pub(super) expression: Expression,
     message: String,
-    message_expression: Option<Expression>,
-    fails: bool,
-    fix: String,
+    pub(super) message_expression: Option<Expression>,
+    pub(super) fails: bool,
+    pub(super) fix: String,
 }
 
 /// Why it matters, where its author does not say.
 const WHY: &str = "It is a rule of this cluster's own";
 
 /// Longest message that an expression may make, bytes.
-const MESSAGE_MAX: usize = 1_024;
+pub(super) const MESSAGE_MAX: usize = 1_024;
 
 impl Own {
     /// From what a guardrail says.
@@ -103,8 +103,11 @@ impl Own {
         });
         let made = made.map(|text| text.trim().trim_end_matches('.').to_owned());
         // An empty message, or one that fills a screen, is none (Kubernetes drops those too).
-        made.filter(|text| !text.is_empty() && text.len() <= MESSAGE_MAX && !text.contains('\n'))
-            .or_else(|| Some(self.message.clone()).filter(|message| !message.is_empty()))
-            .unwrap_or_else(|| format!("it is not as {} wants it", self.name))
+        made.filter(|text| !text.is_empty() && text.len() <= MESSAGE_MAX && !text.contains('\n')).unwrap_or_else(|| self.message())
+    }
+
+    /// What is wrong, where no expression says it.
+    pub(super) fn message(&self) -> String {
+        if self.message.is_empty() { format!("it is not as {} wants it", self.name) } else { self.message.clone() }
     }
 }

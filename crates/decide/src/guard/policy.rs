@@ -94,7 +94,7 @@ pub(super) struct Compiled {
     /// Rules of a user's own, by name.
     pub(super) own: Vec<Own>,
     /// Modes of such rules of other guardrails.
-    of_others: Vec<(String, Mode)>,
+    pub(super) of_others: Vec<(String, Mode)>,
 }
 
 impl Compiled {

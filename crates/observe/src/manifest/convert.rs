@@ -4,9 +4,9 @@ use super::{
     Node, Tree,
     places::{self, Known, Place},
 };
-use crate::kubernetes::{quantity::Quantity as Exact, raw};
+use crate::kubernetes::quantity::Quantity as Exact;
 use plimsoll_fleet::{
-    Name, Seconds,
+    Name, Seconds, annotation,
     node::Effect,
     pod::Toleration,
     selector::{Labels, NodeTerm, Operator, Requirement, Selector},
@@ -273,7 +273,7 @@ fn labels(node: Option<&Node>) -> Labels {
 
 fn annotations(metadata: Option<&Node>) -> BTreeMap<Name, Name> {
     let mut kept = labels(metadata.and_then(|metadata| metadata.get("annotations")));
-    kept.retain(|key, value| raw::wanted(key) && value.len() <= raw::ANNOTATION_MAX);
+    kept.retain(|key, value| annotation::is_read(key) && value.len() <= annotation::LENGTH_MAX);
     kept
 }
 

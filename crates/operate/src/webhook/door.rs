@@ -14,7 +14,7 @@ use kube::{
     api::{ApiResource, DynamicObject, Patch, PatchParams},
 };
 use plimsoll_api::{Mode, team::Booking};
-use plimsoll_decide::guard::{self, Judgement, Policy, Siblings, State, Submitted, defaults};
+use plimsoll_decide::guard::{self, Breach, Judgement, Policy, Siblings, State, Submitted, defaults};
 use plimsoll_fleet::{Name, Timestamp, parts::Parts, selector::Labels, written::Written};
 use plimsoll_observe::manifest::{self, Node};
 use serde_json::{Value, json};
@@ -316,11 +316,13 @@ fn is_refused(judgement: &Judgement) -> bool {
     judgement.breaches.iter().any(|breach| breach.mode == Mode::Enforce)
 }
 
-/// What was let in before a rule was turned on can still be changed: what the object broke in the same words already only warns.
+/// What was let in before a rule was turned on can still be changed: what the object broke in the same words already only warns. What
+/// has a name is the same wherever it stands in its list.
 fn ease(judgement: &mut Judgement, before: &Judgement) {
-    let known: BTreeSet<_> = before.breaches.iter().map(|breach| (&breach.rule, &breach.path, &breach.says)).collect();
+    let key = |breach: &Breach| (breach.rule.clone(), breach.path.to_string(), breach.says.clone());
+    let known: BTreeSet<_> = before.breaches.iter().map(key).collect();
     for breach in &mut judgement.breaches {
-        if breach.mode == Mode::Enforce && known.contains(&(&breach.rule, &breach.path, &breach.says)) {
+        if breach.mode == Mode::Enforce && known.contains(&key(breach)) {
             breach.mode = Mode::Warn;
         }
     }

@@ -15,6 +15,9 @@ reports). Without --guardrail every rule has its default mode. What the policies
 on the standard error and at the head of the file, with the reason: for that there are the webhook
 and plimsoll check.
 
+Rules of your own (customRules) are written too, each with the failure policy that it names; one
+that looks at containers needs Kubernetes 1.34.
+
 The mutating forms write the defaults of guardrails (spec.defaults) in the same way. They fail
 open: an object that they cannot change comes in as it is.
 
@@ -107,7 +110,7 @@ pub fn run(args: &ExportArgs, printer: &Printer) -> anyhow::Result<Exit> {
 }
 
 fn words(left_out: &LeftOut) -> String {
-    let rule = left_out.rule.map(|rule| format!("{rule}: ")).unwrap_or_default();
+    let rule = left_out.rule.as_ref().map(|rule| format!("{rule}: ")).unwrap_or_default();
     let guardrail = left_out.guardrail.as_ref().map(|name| format!(" (Guardrail {name})")).unwrap_or_default();
     let part = if left_out.whole || left_out.rule.is_none() { "" } else { "in part: " };
     format!("{rule}{part}{}{guardrail}", left_out.why)

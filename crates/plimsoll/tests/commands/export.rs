@@ -33,6 +33,37 @@ fn one_rule_for_the_api_server() {
     insta::assert_snapshot!(script.told());
 }
 
+/// The expression of a user stays as it is but for its variables, and one that the API server would refuse is told of.
+#[test]
+fn rules_of_a_users_own_for_kyverno() {
+    const OWN: &str = "\
+apiVersion: plimsoll.dev/v1alpha1
+kind: Guardrail
+metadata: {name: own}
+spec:
+  mode: 'off'
+  namespaces: {names: ['team-*']}
+  customRules:
+  - name: one-team-a-namespace
+    mode: enforce
+    match: {gpus: false, kinds: [Deployment, ConfigMap]}
+    expression: object.metadata.namespace == namespace && 'team-' + team == namespace
+    messageExpression: \"'it is of the team ' + team\"
+    why: |
+      What a namespace takes
+      is what its team pays
+    fix: Name the team.
+    failurePolicy: fail
+  - {name: rounded, mode: warn, expression: math.abs(devices) == devices, message: it is below zero}
+  exemptions:
+  - {rules: [one-team-a-namespace], name: shared-*, reason: it is everybody's, expires: 2027-03-31}
+";
+    let mut script = Script::new();
+    script.file("guardrail.yaml", OWN);
+    script.run(&format!("export --format kyverno --guardrail guardrail.yaml {AT}"));
+    insta::assert_snapshot!(script.told());
+}
+
 #[test]
 fn defaults_for_the_api_server() {
     let mut script = Script::new();

@@ -1,7 +1,9 @@
 //! Exported policies on a real API server say of every object what the rules say of it: rule by rule, refused or let in.
 
 mod changes;
+mod debugging;
 mod kyverno;
+mod own;
 pub mod server;
 
 use plimsoll_decide::guard::{

@@ -158,7 +158,7 @@ impl Counting {
                 self.pay(a.bytes_a_step(times, BYTES_A_STEP));
                 SMALL
             }
-            Expr::Loop(inner) => self.pass(inner, times),
+            Expr::Loop { pass, .. } => self.pass(pass, times),
             Expr::Pattern { of, find, .. } => {
                 let of = self.size(of, times);
                 self.pay(of.bytes_a_step(times, PATTERN_BYTES_A_STEP));

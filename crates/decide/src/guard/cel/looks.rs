@@ -68,7 +68,7 @@ impl Looking {
                     self.add(&piece.then(Part::Key(field.clone())), false);
                 }
             }
-            Expr::Loop(inner) => self.pass(inner),
+            Expr::Loop { pass, .. } => self.pass(pass),
             Expr::Literal(_) | Expr::Unsigned(_) => {}
             Expr::List(all) | Expr::Call { arguments: all, .. } => all.iter().for_each(|one| self.whole(one)),
             Expr::Map(entries) => {

@@ -4,6 +4,7 @@
 //! - `inputs`: what it can see of an object; [`limits`]: how large objects and expressions may be, and what all of it may cost
 //! - `syntax`: from a text to a tree of ours; `cost`: what a tree can cost at most; `looks`: which parts of an object it looks at;
 //!   `run`: evaluation; `value`, `functions`
+//! - `write`: from a tree to a text again, for whoever else evaluates it
 //!
 //! The grammar and Kubernetes' functions are kube-cel's. Evaluation is ours: that of the crate copies every part of an object that it
 //! looks at, iterates maps in the order of a hash map, answers `false` where a key of a text is asked for, and takes `!!x` for `!x`.
@@ -19,6 +20,7 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 mod value;
+mod write;
 
 pub(super) use looks::Looks;
 
@@ -83,6 +85,19 @@ impl Expression {
     /// The places in [`VARIABLES`] of those that it looks at.
     pub(super) fn uses(&self) -> impl Iterator<Item = usize> {
         self.tree.variables.iter().copied()
+    }
+
+    /// Does it look at this variable?
+    pub(super) fn looks_at(&self, variable: &str) -> bool {
+        slot(variable).is_some_and(|slot| self.tree.variables.contains(&slot))
+    }
+
+    /// As Kubernetes and Kyverno understand it, with other names for its variables: each by its own.
+    ///
+    /// # Errors
+    /// What in it they do not understand.
+    pub(super) fn written(&self, name: fn(&str) -> &'static str) -> Result<String, String> {
+        write::text(&self.tree.root, name)
     }
 
     /// Is it true of these?

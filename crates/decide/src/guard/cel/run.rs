@@ -125,7 +125,7 @@ impl<'a> Run<'a> {
                 let (a, b) = (self.value(a)?, self.value(b)?);
                 self.is_in(&a, &b).map(Value::Bool)
             }
-            Expr::Loop(inner) => self.pass(inner),
+            Expr::Loop { pass, .. } => self.pass(pass),
             Expr::Pattern { of, pattern, find } => {
                 let of = self.value(of)?;
                 let text = of.text().ok_or_else(|| Stop::new(format!("{} has no characters", of.kind())))?;

@@ -79,7 +79,11 @@ pub(super) enum Expr {
         a: Box<Expr>,
         b: Box<Expr>,
     },
-    Loop(Box<Loop>),
+    /// A pass, and what it calls each element.
+    Loop {
+        element: String,
+        pass: Box<Loop>,
+    },
     /// `of.matches(pattern)` or `of.find(pattern)`.
     Pattern {
         of: Box<Expr>,
@@ -320,7 +324,7 @@ impl Lowering {
             _ => return Err(unknown()),
         };
         self.bound.pop();
-        Ok(Expr::Loop(Box::new(inner)))
+        Ok(Expr::Loop { element: from.iter_var.clone(), pass: Box::new(inner) })
     }
 
     fn call(&mut self, call: &CallExpr) -> Result<Expr, String> {

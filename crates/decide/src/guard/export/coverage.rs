@@ -52,15 +52,23 @@ fn covers(guardrail: &Compiled) -> String {
 
 /// Does the rule hold for the object by this guardrail: does it cover it, and none of greater precedence that names the rule?
 pub(super) fn holds(policy: &Policy, guardrail: usize, rule: usize) -> String {
+    holds_but(policy, &[guardrail], |other| other.entries.get(rule).is_some_and(Option::is_some))
+}
+
+/// The same of a rule of a user's own, of this guardrail or named by it. All of the guardrails must cover the object; the last of them
+/// says so.
+pub(super) fn holds_of_own(policy: &Policy, guardrails: &[usize], rule: &str) -> String {
+    holds_but(policy, guardrails, |other| {
+        other.own.iter().any(|own| *own.name == *rule) || other.of_others.iter().any(|(named, _)| named == rule)
+    })
+}
+
+fn holds_but(policy: &Policy, guardrails: &[usize], names_it: impl Fn(&Compiled) -> bool) -> String {
     let names = names(policy);
-    let own = policy.guardrails[guardrail].spec.precedence;
-    let overruling = policy
-        .guardrails
-        .iter()
-        .zip(&names)
-        .filter(|(other, _)| other.spec.precedence > own && other.entries.get(rule).is_some_and(Option::is_some));
+    let precedence = guardrails.last().map(|&at| policy.guardrails[at].spec.precedence);
+    let overruling = policy.guardrails.iter().zip(&names).filter(|(other, _)| Some(other.spec.precedence) > precedence && names_it(other));
     let overruled: Vec<String> = overruling.map(|(_, name)| format!("variables.{name}")).collect();
-    let mut tests = vec![format!("variables.{}", names[guardrail])];
+    let mut tests: Vec<String> = guardrails.iter().map(|&at| format!("variables.{}", names[at])).collect();
     if !overruled.is_empty() {
         tests.push(format!("!({})", any_of(&overruled)));
     }
@@ -79,15 +87,21 @@ pub(super) fn ends(guardrail: &Compiled, today: Timestamp) -> impl Iterator<Item
     })
 }
 
+/// Is the object exempt from a rule by none of the exemptions that hold at a moment? None: there is no such exemption.
+pub(super) fn is_not_exempt(policy: &Policy, rule: &str, today: Timestamp) -> Option<String> {
+    let tests: Vec<String> = exemptions(policy, rule, today).into_iter().map(is_exempt).collect();
+    (!tests.is_empty()).then(|| format!("!({})", any_of(&tests)))
+}
+
 /// The exemptions from a rule that hold at a moment, of whichever guardrail.
-pub(super) fn exemptions<'a>(policy: &'a Policy, rule: &str, today: Timestamp) -> Vec<(&'a Exemption, Timestamp)> {
+fn exemptions<'a>(policy: &'a Policy, rule: &str, today: Timestamp) -> Vec<(&'a Exemption, Timestamp)> {
     let all = policy.guardrails.iter().flat_map(|guardrail| &guardrail.spec.exemptions);
     let of_rule = all.filter(|exemption| exemption.rules.iter().any(|name| name == "*" || name == rule));
     of_rule.filter_map(|exemption| Some((exemption, exemption.end()?))).filter(|(_, end)| today < *end).collect()
 }
 
 /// Is the object exempt by this exemption? It ends by the moment of the object's creation: policies have no other clock.
-pub(super) fn is_exempt((exemption, end): (&Exemption, Timestamp)) -> String {
+fn is_exempt((exemption, end): (&Exemption, Timestamp)) -> String {
     let mut tests = Vec::new();
     if let Some(kind) = &exemption.kind {
         tests.push(format!("variables.kind == {}", quoted(kind)));

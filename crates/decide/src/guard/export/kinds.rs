@@ -3,8 +3,8 @@
 
 /// Pods of a kind.
 pub(super) struct Place {
-    /// Where they stand, in words.
-    at: &'static str,
+    /// Their path; `[]` stands for the element's name or number, none: the element says it (`g.path`).
+    path: Option<&'static str>,
     /// The elements `g` in which they stand.
     each: &'static str,
     /// Where they stand in `g`.
@@ -40,16 +40,18 @@ const OWN_REPLICAS: &str = "[int(g.?minReplicas.orValue(1)), int(g.?maxReplicas.
 
 /// A map is in no order: roles that are known are taken in that of their names, as the API server writes them.
 const KUBEFLOW: &str = "['pytorchReplicaSpecs', 'tfReplicaSpecs', 'mpiReplicaSpecs', 'xgbReplicaSpecs', 'paddleReplicaSpecs', 'jaxReplicaSpecs']\
-    .filter(k, k in variables.self.?spec.orValue({})).map(k, variables.self.spec[k])\
-    .map(m, ['Chief', 'Evaluator', 'Launcher', 'Master', 'PS', 'Worker'].filter(k, k in m).map(k, m[k]) \
-    + m.transformList(k, g, !(k in ['Chief', 'Evaluator', 'Launcher', 'Master', 'PS', 'Worker']), g))[?0].orValue([])";
+    .filter(k, k in variables.self.?spec.orValue({}))\
+    .map(s, ['Chief', 'Evaluator', 'Launcher', 'Master', 'PS', 'Worker'].filter(k, k in variables.self.spec[s])\
+    .map(k, {'is': dyn(variables.self.spec[s][k]), 'path': dyn('spec.' + s + '.' + k + '.template')}) \
+    + variables.self.spec[s].transformList(k, g, !(k in ['Chief', 'Evaluator', 'Launcher', 'Master', 'PS', 'Worker']), \
+    {'is': dyn(g), 'path': dyn('spec.' + s + '.' + string(k) + '.template')}))[?0].orValue([])";
 
-const fn place(at: &'static str, each: &'static str, holder: &'static str, pods: &'static str) -> Place {
-    Place { at, each, holder, bare: false, pods }
+const fn place(path: &'static str, each: &'static str, holder: &'static str, pods: &'static str) -> Place {
+    Place { path: Some(path), each, holder, bare: false, pods }
 }
 
-const fn bare(at: &'static str, each: &'static str, pods: &'static str) -> Place {
-    Place { at, each, holder: "", bare: true, pods }
+const fn bare(path: &'static str, each: &'static str, pods: &'static str) -> Place {
+    Place { path: Some(path), each, holder: "", bare: true, pods }
 }
 
 /// Every kind.
@@ -105,7 +107,12 @@ pub(super) static KINDS: &[Kind] = &[
     Kind {
         groups: &["jobset.x-k8s.io"],
         kinds: &[("JobSet", "jobsets")],
-        places: &[place("spec.replicatedJobs", "variables.self.?spec.?replicatedJobs.orValue([])", "template.spec.template", JOBS)],
+        places: &[place(
+            "spec.replicatedJobs[].template.spec.template",
+            "variables.self.?spec.?replicatedJobs.orValue([])",
+            "template.spec.template",
+            JOBS,
+        )],
         run: Some("variables.self.?spec"),
     },
     Kind {
@@ -127,7 +134,7 @@ pub(super) static KINDS: &[Kind] = &[
         kinds: &[("RayCluster", "rayclusters")],
         places: &[
             place("spec.headGroupSpec.template", SELF, "spec.headGroupSpec.template", ONE),
-            place("spec.workerGroupSpecs", "variables.self.?spec.?workerGroupSpecs.orValue([])", "template", RAY_WORKERS),
+            place("spec.workerGroupSpecs[].template", "variables.self.?spec.?workerGroupSpecs.orValue([])", "template", RAY_WORKERS),
         ],
         run: None,
     },
@@ -137,7 +144,7 @@ pub(super) static KINDS: &[Kind] = &[
         places: &[
             place("spec.rayClusterSpec.headGroupSpec.template", SELF, "spec.rayClusterSpec.headGroupSpec.template", ONE),
             place(
-                "spec.rayClusterSpec.workerGroupSpecs",
+                "spec.rayClusterSpec.workerGroupSpecs[].template",
                 "variables.self.?spec.?rayClusterSpec.?workerGroupSpecs.orValue([])",
                 "template",
                 RAY_WORKERS,
@@ -152,7 +159,7 @@ pub(super) static KINDS: &[Kind] = &[
         places: &[
             place("spec.rayClusterConfig.headGroupSpec.template", SELF, "spec.rayClusterConfig.headGroupSpec.template", ONE),
             place(
-                "spec.rayClusterConfig.workerGroupSpecs",
+                "spec.rayClusterConfig.workerGroupSpecs[].template",
                 "variables.self.?spec.?rayClusterConfig.?workerGroupSpecs.orValue([])",
                 "template",
                 RAY_WORKERS,
@@ -170,7 +177,7 @@ pub(super) static KINDS: &[Kind] = &[
             ("PaddleJob", "paddlejobs"),
             ("JAXJob", "jaxjobs"),
         ],
-        places: &[place("the replica specs", KUBEFLOW, "template", GROUP_REPLICAS)],
+        places: &[Place { path: None, each: KUBEFLOW, holder: "is.template", bare: false, pods: "g.is.?replicas.orValue(1)" }],
         run: Some("variables.self.?spec.?runPolicy"),
     },
     Kind {
@@ -183,7 +190,7 @@ pub(super) static KINDS: &[Kind] = &[
         groups: &["trainer.kubeflow.org"],
         kinds: &[("TrainingRuntime", "trainingruntimes"), ("ClusterTrainingRuntime", "clustertrainingruntimes")],
         places: &[place(
-            "spec.template.spec.replicatedJobs",
+            "spec.template.spec.replicatedJobs[].template.spec.template",
             "variables.self.?spec.?template.?spec.?replicatedJobs.orValue([])",
             "template.spec.template",
             JOBS,
@@ -195,7 +202,7 @@ pub(super) static KINDS: &[Kind] = &[
         groups: &["trainer.kubeflow.org"],
         kinds: &[("TrainJob", "trainjobs")],
         places: &[bare(
-            "spec.trainer",
+            "spec",
             "[?variables.self.?spec.?trainer].map(r, dyn({'numNodes': dyn(r.?numNodes.orValue(1)), ?'labels': variables.self.spec.?labels, 'containers': dyn([{'name': dyn('trainer'), ?'image': r.?image, ?'resources': r.?resourcesPerNode}])}))",
             "g.numNodes",
         )],
@@ -227,7 +234,7 @@ pub(super) static KINDS: &[Kind] = &[
     Kind {
         groups: &["batch.volcano.sh"],
         kinds: &[("Job", "jobs")],
-        places: &[place("spec.tasks", "variables.self.?spec.?tasks.orValue([])", "template", GROUP_REPLICAS)],
+        places: &[place("spec.tasks[].template", "variables.self.?spec.?tasks.orValue([])", "template", GROUP_REPLICAS)],
         run: Some("variables.self.?spec"),
     },
     Kind {
@@ -264,17 +271,27 @@ impl Kind {
 
 impl Place {
     fn templates(&self) -> String {
-        let Self { at, each, holder, bare, pods } = self;
-        let (path, optional) = if holder.is_empty() {
+        let Self { path, each, holder, bare, pods } = self;
+        let (at, optional) = if holder.is_empty() {
             ("g".to_owned(), "optional.of(g)".to_owned())
         } else {
             (format!("g.{holder}"), format!("g.?{}", holder.replace('.', ".?")))
         };
         let (spec, has) =
-            if *bare { (path.clone(), "true".to_owned()) } else { (format!("{path}.spec"), format!("{optional}.?spec.hasValue()")) };
-        format!(
-            "{each}.filter(g, {has}).map(g, {{'at': dyn('{at}'), 'bare': dyn({bare}), 'holder': {path}, 'spec': {spec}, \
-             'pods': dyn([int({pods}), {PODS_MAX}].min())}})"
-        )
+            if *bare { (at.clone(), "true".to_owned()) } else { (format!("{at}.spec"), format!("{optional}.?spec.hasValue()")) };
+        let fields = |path: &str| {
+            format!(
+                "{{'path': dyn({path}), 'bare': dyn({bare}), 'holder': {at}, 'spec': {spec}, 'pods': dyn([int({pods}), {PODS_MAX}].min())}}"
+            )
+        };
+        match path.map(|path| path.split_once("[]").ok_or(path)) {
+            // As `plimsoll_fleet::written::Path` is shown.
+            Some(Ok((before, after))) => {
+                let path = format!("'{before}[' + string(g.?name.orValue(dyn(i))) + ']{after}'");
+                format!("{each}.transformList(i, g, {has}, {})", fields(&path))
+            }
+            Some(Err(path)) => format!("{each}.filter(g, {has}).map(g, {})", fields(&format!("'{path}'"))),
+            None => format!("{each}.filter(g, {has}).map(g, {})", fields("g.path")),
+        }
     }
 }

@@ -2,34 +2,30 @@
 //! from whole policies.
 
 use super::{
-    Group, OnError, Variable,
+    Group, Ready, Variable,
     admission::{action, failure_policy},
     admits, document_name, needed,
 };
 use serde_json::{Value, json};
 
 /// The policies.
-pub(super) fn documents(group: &Group, shared: &[Variable], on_error: OnError) -> Vec<Value> {
-    let of_rule = |rule: &super::Ready| {
-        let mut variables = needed(shared, &[rule.variable.expression.as_str()]);
+pub(super) fn documents(group: &Group, shared: &[Variable]) -> Vec<Value> {
+    let of_rule = |rule: &Ready| {
+        let mut variables = needed(shared, &rule.texts().collect::<Vec<_>>());
         variables.push(rule.variable.clone());
         json!({
             "apiVersion": "policies.kyverno.io/v1",
             "kind": "ValidatingPolicy",
-            "metadata": { "name": document_name(group, Some(rule.rule)), "labels": { "app.kubernetes.io/part-of": "plimsoll" } },
+            "metadata": { "name": document_name(group, Some(&rule.rule)), "labels": { "app.kubernetes.io/part-of": "plimsoll" } },
             "spec": {
                 "validationActions": [action(group.mode)],
-                "failurePolicy": failure_policy(on_error),
+                "failurePolicy": failure_policy(group.on_error),
                 // The policy itself knows where every kind keeps its pods.
                 "autogen": { "podControllers": { "controllers": [] } },
-                "matchConstraints": { "matchPolicy": "Equivalent", "resourceRules": admits::resource_rules() },
+                "matchConstraints": { "matchPolicy": "Equivalent", "resourceRules": admits::resource_rules(group.about) },
                 "matchConditions": admits::conditions(),
                 "variables": variables.iter().map(|variable| json!({ "name": variable.name, "expression": variable.expression })).collect::<Vec<_>>(),
-                "validations": [{
-                    "expression": format!("size(variables.{}) == 0", rule.variable.name),
-                    "message": rule.message,
-                    "messageExpression": rule.message_expression,
-                }],
+                "validations": [rule.validation()],
             },
         })
     };

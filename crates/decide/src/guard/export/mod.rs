@@ -2,6 +2,7 @@
 //!
 //! - [`export`]: a policy to documents, and to what they leave out
 //! - `rules`: what each rule says, in CEL, a file a rule; `object`: the object as they see it; `kinds`: where pods stand
+//! - `own`: rules of a user's own, whose expressions stay what they are; `seen`: what such a rule can see
 //! - `coverage`: for whom a rule holds; `admits`: which requests are asked about
 //! - `admission`: ValidatingAdmissionPolicy; `kyverno`: ValidatingPolicy; `mutation`: defaults, in both of their forms
 //!
@@ -15,8 +16,10 @@ mod kinds;
 mod kyverno;
 mod mutation;
 mod object;
+mod own;
 mod rules;
-mod text;
+mod seen;
+pub(in crate::guard) mod text;
 
 use super::{
     Policy,
@@ -25,7 +28,7 @@ use super::{
 use object::Variable;
 use plimsoll_api::{Mode, Pool, Team};
 use plimsoll_fleet::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Forms of policies.
@@ -63,7 +66,7 @@ pub struct Exported {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LeftOut {
     /// The rule; none: it concerns all of them.
-    pub rule: Option<&'static str>,
+    pub rule: Option<String>,
     /// The guardrail; none: it concerns all of them.
     pub guardrail: Option<String>,
     /// All of the rule, not a part of what it judges.
@@ -79,18 +82,52 @@ pub(in crate::guard) struct Scope<'a> {
 }
 
 /// A rule as one guardrail sets it, ready to be put in a document.
+#[derive(Debug, Clone)]
 struct Ready {
-    rule: &'static str,
-    /// The variable that holds what is wrong.
+    rule: String,
+    /// Its own variable, which its expression asks for.
     variable: Variable,
+    /// True of an object that is fine.
+    expression: String,
     message: String,
-    message_expression: String,
+    message_expression: Option<String>,
+}
+
+impl Ready {
+    /// As both forms have it.
+    fn validation(&self) -> Value {
+        let mut validation = json!({ "expression": self.expression, "message": self.message });
+        if let Some(expression) = &self.message_expression {
+            validation["messageExpression"] = json!(expression);
+        }
+        validation
+    }
+
+    /// All that asks for variables.
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        let texts = [Some(&self.variable.expression), Some(&self.expression), self.message_expression.as_ref()];
+        texts.into_iter().flatten().map(String::as_str)
+    }
+}
+
+/// Which requests a policy is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    /// Objects that are made or changed.
+    Objects,
+    /// Containers that are put into a running pod. The pod was judged when it was made: only what is new is judged.
+    Debugging,
 }
 
 /// The rules of one guardrail in one mode.
 struct Group {
     guardrail: Option<String>,
     mode: Mode,
+    /// What follows where one of them has no result.
+    on_error: OnError,
+    /// What tells it from other groups of the guardrail in that mode; empty: nothing.
+    end: &'static str,
+    about: Asks,
     rules: Vec<Ready>,
 }
 
@@ -102,12 +139,16 @@ pub fn export(policy: &Policy, form: Form, on_error: OnError, today: Timestamp) 
     }
     let scope = Scope { teams: &policy.teams, pools: &policy.pools };
     let mut shared = object::variables(&scope);
+    shared.extend(seen::variables());
     shared.extend(coverage::variables(policy));
     let mut left_out = BTreeSet::new();
-    let groups = groups(policy, &scope, today, &mut left_out);
+    let mut groups = groups(policy, &scope, on_error, today, &mut left_out);
+    groups.extend(own::groups(policy, today, &mut left_out));
+    let debugging = object::of_debugging(&shared);
+    let of_group = |group: &Group| if group.about == Asks::Debugging { debugging.as_slice() } else { shared.as_slice() };
     let documents: Vec<Value> = match form {
-        Form::ValidatingAdmissionPolicy => groups.iter().flat_map(|group| admission::documents(group, &shared, on_error)).collect(),
-        _ => groups.iter().flat_map(|group| kyverno::documents(group, &shared, on_error)).collect(),
+        Form::ValidatingAdmissionPolicy => groups.iter().flat_map(|group| admission::documents(group, of_group(group))).collect(),
+        _ => groups.iter().flat_map(|group| kyverno::documents(group, of_group(group))).collect(),
     };
     if !documents.is_empty() {
         left_out.extend(BEYOND.iter().map(|why| LeftOut { rule: None, guardrail: None, whole: false, why: (*why).to_owned() }));
@@ -116,13 +157,14 @@ pub fn export(policy: &Policy, form: Form, on_error: OnError, today: Timestamp) 
 }
 
 /// What no policy sees, whatever the rules.
-const BEYOND: [&str; 3] = [
+const BEYOND: [&str; 4] = [
     "kinds that are not in Plimsoll's table, and SeldonDeployment, whose pods stand in lists of lists: plimsoll check and the webhook look for pods in them",
-    "changes that leave spec as it is, and containers that are put into a running pod (pods/ephemeralcontainers): they are not judged again",
+    "changes that leave spec as it is, and those of the subresource scale: they are not judged again",
+    "containers that are put into a running pod (pods/ephemeralcontainers) by rules of your own: image-registries, image-tags and whole-gpu-requests judge them",
     "how many devices a ResourceClaim gives that a pod names: a policy sees one object at a time, so such a pod counts as one that asks for GPUs if the names of its claims say so",
 ];
 
-fn groups(policy: &Policy, scope: &Scope<'_>, today: Timestamp, left_out: &mut BTreeSet<LeftOut>) -> Vec<Group> {
+fn groups(policy: &Policy, scope: &Scope<'_>, on_error: OnError, today: Timestamp, left_out: &mut BTreeSet<LeftOut>) -> Vec<Group> {
     let mut groups = Vec::new();
     for (at, guardrail) in policy.guardrails.iter().enumerate() {
         left_out.extend(coverage::ends(guardrail, today).map(|why| LeftOut {
@@ -130,15 +172,6 @@ fn groups(policy: &Policy, scope: &Scope<'_>, today: Timestamp, left_out: &mut B
             guardrail: guardrail.name.clone(),
             whole: false,
             why,
-        }));
-        left_out.extend(guardrail.own.iter().filter(|own| own.mode != Mode::Off).map(|own| LeftOut {
-            rule: None,
-            guardrail: guardrail.name.clone(),
-            whole: true,
-            why: format!(
-                "{}: a rule of your own; what it can see (pods, containers, devices, class, team) only this program makes",
-                own.name
-            ),
         }));
         for mode in [Mode::Enforce, Mode::Warn, Mode::Audit] {
             let mut ready = Vec::new();
@@ -148,7 +181,7 @@ fn groups(policy: &Policy, scope: &Scope<'_>, today: Timestamp, left_out: &mut B
                     continue;
                 }
                 let mut leave = |whole: bool, why: String| {
-                    left_out.insert(LeftOut { rule: Some(rule.name), guardrail: guardrail.name.clone(), whole, why });
+                    left_out.insert(LeftOut { rule: Some(rule.name.to_owned()), guardrail: guardrail.name.clone(), whole, why });
                 };
                 let Some(told) = rules::TOLD.iter().find(|told| told.rule == rule.name) else {
                     let why =
@@ -164,15 +197,16 @@ fn groups(policy: &Policy, scope: &Scope<'_>, today: Timestamp, left_out: &mut B
                 if rule.about == About::Gpus {
                     tests.push("variables.wants_gpus".to_owned());
                 }
-                let exemptions = coverage::exemptions(policy, rule.name, today);
-                if !exemptions.is_empty() {
-                    let tests_of_exemptions: Vec<String> = exemptions.into_iter().map(coverage::is_exempt).collect();
-                    tests.push(format!("!({})", text::any_of(&tests_of_exemptions)));
-                }
+                tests.extend(coverage::is_not_exempt(policy, rule.name, today));
                 ready.push(make_ready(rule.name, rule.title, rule.why, told.mend, &text::all_of(&tests), &found));
             }
             if !ready.is_empty() {
-                groups.push(Group { guardrail: guardrail.name.clone(), mode, rules: ready });
+                let debugging: Vec<Ready> = ready.iter().filter(|ready| rules::OF_DEBUGGING.contains(&&*ready.rule)).cloned().collect();
+                groups.push(Group { guardrail: guardrail.name.clone(), mode, on_error, end: "", about: Asks::Objects, rules: ready });
+                if !debugging.is_empty() {
+                    let (guardrail, rules) = (guardrail.name.clone(), debugging);
+                    groups.push(Group { guardrail, mode, on_error, end: ".debugging", about: Asks::Debugging, rules });
+                }
             }
         }
     }
@@ -183,14 +217,15 @@ fn make_ready(rule: &'static str, title: &str, why: &str, mend: &str, holds: &st
     let name = format!("found_{}", rule.replace('-', "_"));
     let rest = text::quoted(&format!(". {why}. {mend}."));
     Ready {
-        rule,
+        rule: rule.to_owned(),
+        expression: format!("size(variables.{name}) == 0"),
         message: format!("{rule}: {title}. {why}. {mend}."),
-        message_expression: format!(
+        message_expression: Some(format!(
             "size(variables.{name}) == 0 ? '' : {} + string(variables.{name}[0][0])\n\
              + (variables.{name}.map(l, size(l)).sum() > 1 ? ' (and ' + string(variables.{name}.map(l, size(l)).sum() - 1) + ' more)' : '')\n\
              + {rest}",
             text::quoted(&format!("{rule}: "))
-        ),
+        )),
         variable: Variable { expression: format!("!({holds}) ? [] : (\n{found}\n)"), name },
     }
 }
@@ -217,6 +252,11 @@ fn needed(shared: &[Variable], texts: &[&str]) -> Vec<Variable> {
 /// The name of a document: of the guardrail, the mode, and what else there is to say.
 fn document_name(group: &Group, rule: Option<&str>) -> String {
     let guardrail = group.guardrail.as_deref().unwrap_or("defaults");
-    let end = rule.map(|rule| format!(".{rule}")).unwrap_or_default();
+    // Rules of a user's own have other names than the others.
+    let end = match (rule, group.about) {
+        (None, _) => group.end.to_owned(),
+        (Some(rule), Asks::Objects) => format!(".{rule}"),
+        (Some(rule), Asks::Debugging) => format!("{}.{rule}", group.end),
+    };
     format!("plimsoll-{guardrail}-{}{end}", group.mode.name())
 }

@@ -9,7 +9,10 @@ use super::{
     text::{all_in, all_of, any, any_of, first_of, list, quoted},
 };
 use crate::{class, guard::rules::gpu_models::REASON, team};
-use plimsoll_fleet::written::{CLASS_PREFIX, CONTAINER_KEYS};
+use plimsoll_fleet::{
+    annotation::LENGTH_MAX as ANNOTATION_MAX,
+    written::{CLASS_PREFIX, CONTAINER_KEYS},
+};
 
 /// A variable of a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,9 +41,6 @@ pub(super) const WHOLE: [&str; 8] = [
 /// Most devices of a container that are counted: sums of products stay far from CEL's largest number.
 const DEVICES_MAX: &str = "1000000000";
 
-/// Longest value of an annotation that counts. As `observe::kubernetes`.
-pub(super) const ANNOTATION_MAX: usize = 256;
-
 /// Is `of` the name of a class of accelerators?
 fn is_class(of: &str) -> String {
     format!("{of}.matches({})", quoted(CLASS_WORDS))
@@ -57,7 +57,7 @@ fn is_accelerator() -> String {
 }
 
 /// Devices that a container `c` asks for by resource: rounded up, one where it cannot be told.
-fn devices_of_container() -> String {
+pub(super) fn devices_of_container() -> String {
     format!(
         "c.asks.map(k, [string(k in c.limits ? c.limits[k] : c.requests[k])].map(q, !isQuantity(q) ? 1 : \
          [quantity(q).asApproximateFloat()].map(n, n <= 0.0 ? 0 : n >= {DEVICES_MAX}.0 ? {DEVICES_MAX} : int(n) + (n > double(int(n)) ? 1 : 0))[0])[0]).sum()"
@@ -125,6 +125,22 @@ pub(super) fn variables(scope: &Scope<'_>) -> Vec<Variable> {
     all
 }
 
+/// The same where a container is put into a running pod: of the pods that ask, only what is put in is looked at.
+pub(super) fn of_debugging(variables: &[Variable]) -> Vec<Variable> {
+    let had = "dyn(oldObject).?spec.?ephemeralContainers.orValue([]).exists(o, o.name == c.name)";
+    let new = |variable: &Variable| match &*variable.name {
+        "asking" => Variable {
+            expression: format!(
+                "{}.map(p, {{'containers': dyn(p.containers.filter(c, c.role == 'ephemeral' && !{had}))}})",
+                variable.expression
+            ),
+            ..variable.clone()
+        },
+        _ => variable.clone(),
+    };
+    variables.iter().map(new).collect()
+}
+
 /// One of these names exactly? A name has no star.
 fn any_name(names: &[&str], of: &str) -> String {
     if names.is_empty() { "false".to_owned() } else { format!("{of} in {}", list(names)) }
@@ -143,7 +159,7 @@ fn filled() -> String {
     let requests = "c.is.?resources.?requests.orValue({})";
     format!(
         "variables.templates.map(t, {{
-  'at': t.at, 'bare': t.bare, 'pods': t.pods, 'spec': t.spec,
+  'path': t.path, 'bare': t.bare, 'pods': t.pods, 'spec': t.spec,
   'labels': (t.bare ? t.holder.?labels : t.holder.?metadata.?labels).orValue({{}}),
   'annotations': (t.bare ? t.holder.?annotations : t.holder.?metadata.?annotations).orValue({{}}),
   'containers': dyn((t.spec.?initContainers.orValue([]).map(c, {{'role': dyn(c.?restartPolicy.orValue('') == 'Always' ? 'sidecar' : 'init'), 'name': c.?name.orValue(''), 'is': c}})
@@ -163,7 +179,7 @@ fn pods() -> String {
     let class_of = |of: &str| is_class(&format!("string({of})"));
     format!(
         "variables.filled.map(t, {{
-  'at': t.at, 'bare': t.bare, 'pods': t.pods, 'spec': t.spec, 'labels': t.labels, 'annotations': t.annotations, 'containers': t.containers,
+  'path': t.path, 'bare': t.bare, 'pods': t.pods, 'spec': t.spec, 'labels': t.labels, 'annotations': t.annotations, 'containers': t.containers,
   'selector': t.spec.?nodeSelector.orValue({{}}),
   'terms': dyn(t.spec.?affinity.?nodeAffinity.?requiredDuringSchedulingIgnoredDuringExecution.?nodeSelectorTerms.orValue([])
     .map(e, e.?matchExpressions.orValue([]).filter(n, n.?operator.orValue('') in ['In', 'NotIn', 'Exists', 'DoesNotExist', 'Gt', 'Lt']))),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// A text as CEL writes it, in single quotes.
-pub(super) fn quoted(text: &str) -> String {
+pub(in crate::guard) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('\'');
     for letter in text.chars() {

@@ -9,7 +9,7 @@ pub mod node;
 pub mod pod;
 pub mod workload;
 
-use plimsoll_fleet::{Name, Timestamp, selector::Labels};
+use plimsoll_fleet::{Name, Timestamp, annotation, selector::Labels};
 use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, Visitor},
@@ -132,52 +132,6 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-/// Keys of annotations that are kept wherever they stand.
-const WANTED: &[&str] = &[
-    "cluster-autoscaler.kubernetes.io/safe-to-evict",
-    "cluster-autoscaler.kubernetes.io/scale-down-disabled",
-    "karpenter.sh/do-not-disrupt",
-    "karpenter.sh/do-not-evict",
-    "karpenter.sh/do-not-consolidate",
-    "kubernetes.io/config.mirror",
-    // Shares of other schedulers (KAI and Run:ai, Volcano): a GPU that the pod's requests do not show.
-    "gpu-fraction",
-    "gpu-memory",
-    "gpu-fraction-num-devices",
-    "volcano.sh/vgpu-mode",
-    // Notebooks.
-    "kubeflow-resource-stopped",
-    "notebooks.kubeflow.org/last-activity",
-    "opendatahub.io/username",
-    // Scaling of Knative and KServe.
-    "autoscaling.knative.dev/min-scale",
-    "autoscaling.knative.dev/max-scale",
-    "autoscaling.knative.dev/minScale",
-    "autoscaling.knative.dev/maxScale",
-    "autoscaling.knative.dev/metric",
-    "serving.kserve.io/deploymentMode",
-    "serving.kserve.io/autoscalerClass",
-    // Owners.
-    "openshift.io/requester",
-    "openshift.io/display-name",
-    "field.cattle.io/projectId",
-];
-
-/// Last parts of keys that name an owner.
-const OWNERS: &[&str] = &["team", "owner", "contact", "cost-center", "cost-centre", "costcenter", "project", "department", "user"];
-
-/// Is the annotation one that a decision needs?
-pub(crate) fn wanted(key: &str) -> bool {
-    let last = key.rsplit('/').next().unwrap_or(key);
-    WANTED.contains(&key)
-        || key.starts_with("plimsoll.dev/")
-        || key.starts_with(plimsoll_fleet::resource::MIG_PREFIX)
-        || OWNERS.iter().any(|owner| last.eq_ignore_ascii_case(owner))
-}
-
-/// Longest value of an annotation that is kept, bytes: names and numbers are short, documents are not wanted.
-pub(crate) const ANNOTATION_MAX: usize = 256;
-
 /// Decodes only the annotations that are wanted: `last-applied-configuration` holds environment values and stays out.
 fn wanted_annotations<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<Name, Name>, D::Error> {
     struct Wanted;
@@ -192,12 +146,12 @@ fn wanted_annotations<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<Nam
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             let mut kept = BTreeMap::new();
             while let Some(key) = map.next_key::<String>()? {
-                if !wanted(&key) {
+                if !annotation::is_read(&key) {
                     map.next_value::<IgnoredAny>()?;
                     continue;
                 }
                 let value: Name = map.next_value()?;
-                if value.len() <= ANNOTATION_MAX {
+                if value.len() <= annotation::LENGTH_MAX {
                     kept.insert(key.into(), value);
                 }
             }

@@ -96,6 +96,11 @@ impl<'a> Server<'a> {
         stream::iter(objects.iter().map(|object| self.ask(object))).buffered(AT_ONCE).try_collect().await
     }
 
+    /// What becomes of all of them, as [`Server::send`] tells it.
+    pub async fn send_all(&self, objects: &[Value]) -> anyhow::Result<Vec<Option<(Vec<String>, StatusCode, Value)>>> {
+        stream::iter(objects.iter().map(|object| self.send(object))).buffered(AT_ONCE).try_collect().await
+    }
+
     /// Would the API server take it? Nothing is made. Its warnings, its status and its answer; none: the object's kind is not known.
     pub async fn send(&self, object: &Value) -> anyhow::Result<Option<(Vec<String>, StatusCode, Value)>> {
         let Some(url) = url(object) else { return Ok(None) };

@@ -70,6 +70,9 @@ pub(super) static TOLD: &[&Told] = &[
     &whole_gpu_requests::TOLD,
 ];
 
+/// Those that look at each container by itself, so that they judge one that is put into a running pod too.
+pub(super) const OF_DEBUGGING: [&str; 3] = ["image-registries", "image-tags", "whole-gpu-requests"];
+
 /// The rules that CEL cannot say, with the reason.
 pub(super) static UNTOLD: &[(&str, &str)] = &[
     ("budget-left", "what a team has spent is no part of an object: it needs the webhook"),

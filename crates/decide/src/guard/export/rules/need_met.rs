@@ -3,12 +3,10 @@
 use super::{Scope, Told, Values};
 use crate::guard::{
     defaults::kinds,
-    export::{
-        object::ANNOTATION_MAX,
-        text::{any_of, list, quoted},
-    },
+    export::text::{any_of, list, quoted},
     rules::need_met::KEYS,
 };
+use plimsoll_fleet::annotation::LENGTH_MAX as ANNOTATION_MAX;
 
 pub(super) static TOLD: Told = Told {
     rule: "need-met",
