@@ -10,7 +10,7 @@ const SUBRESOURCES: [(&str, &str); 4] =
     [("", "pods/ephemeralcontainers"), ("apps", "deployments/scale"), ("apps", "statefulsets/scale"), ("apps", "replicasets/scale")];
 
 /// What the API server asks the webhook about, by group (empty is the core): all that is read of a cluster and that rules judge, and
-/// [`SUBRESOURCES`].
+/// `SUBRESOURCES`.
 #[must_use]
 pub fn asked() -> BTreeMap<&'static str, Vec<&'static str>> {
     let judged = READS.iter().filter(|read| read.versions.iter().any(|version| manifest::is_judged(&read.api_version(version), read.kind)));
