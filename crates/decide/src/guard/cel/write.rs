@@ -246,6 +246,8 @@ fn is_word(field: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
     use crate::guard::cel::Expression;
 
