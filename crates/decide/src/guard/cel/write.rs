@@ -292,9 +292,9 @@ mod tests {
             "(1 + 2) * 3 - (4 - 5) % 6 / -(7) > 8",
             "!(object.a && (object.b || !object.c)) || object.d && object.e",
             "(object.a ? object.b : object.c) ? 'x' : (object.d ? 'y' : 'z')",
-            "size(pods.filter(p, p.count in [1, 2]).map(p, {'a': p.count})) == 0 && (object.a > 1) == object.c",
+            "size(pods.filter(p, p.count == 1)) == 0 && {'a': object.a} == {'a': 1} && (object.a > 1) == object.c",
             "sets.contains(['a'], ['a']) && quantity('1').add(quantity('2')).isGreaterThan(quantity('1'))",
-            "pods.exists_one(p, p.labels.exists(k, k == 'a') && p.count - -1 == 2 && p.count == 2.5)",
+            "pods.exists_one(p, p.labels.exists(k, k == 'a') && p.count + -1 == 2 && p.count == 2.5)",
         ] {
             let once = Expression::new(text).unwrap().written(|name| VARIABLES.iter().find(|(is, _)| *is == name).unwrap().0).unwrap();
             // Without a type is what it was with one.
