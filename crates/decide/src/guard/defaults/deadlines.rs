@@ -49,7 +49,7 @@ pub(super) fn propose(work: &Work<'_>, view: &View<'_>, settings: &Settings<'_>,
     }
     for (at, template) in object.templates.iter().enumerate() {
         let Some(job) = template.job.as_ref().filter(|_| work.may_change(template)) else { continue };
-        if !view.asking().any(|(asking, _)| std::ptr::eq(asking, template)) {
+        if !view.asked(template).is_some_and(|asked| asked.any()) {
             continue;
         }
         if job.deadline.is_none() && template.deadline_s.is_none() {

@@ -11,6 +11,8 @@ use std::{collections::BTreeMap, fmt};
 pub const MEMORY: &str = "plimsoll.dev/gpu-memory";
 /// The annotation with the part of a board's compute that a pod needs: `30%`.
 pub const COMPUTE: &str = "plimsoll.dev/gpu-compute";
+/// Annotations that say a need.
+pub(in crate::guard) const KEYS: [&str; 2] = [MEMORY, COMPUTE];
 /// The annotation with the name of the container that needs it; absent: the first.
 pub const CONTAINER: &str = "plimsoll.dev/gpu-container";
 
@@ -37,9 +39,13 @@ impl fmt::Display for Need {
     }
 }
 
+/// Do these annotations say a need?
+pub(in crate::guard) fn is_said(annotations: &BTreeMap<Name, Name>) -> bool {
+    KEYS.iter().any(|key| annotations.contains_key(*key))
+}
+
 /// What the pods of `template` need; none: nothing is said. What the object says counts where it has one template only.
 pub(in crate::guard) fn of(object: &Written, template: &Template) -> Result<Option<Need>, Left> {
-    let is_said = |annotations: &BTreeMap<Name, Name>| annotations.contains_key(MEMORY) || annotations.contains_key(COMPUTE);
     let annotations = if is_said(&template.annotations) {
         &template.annotations
     } else if !is_said(&object.annotations) {

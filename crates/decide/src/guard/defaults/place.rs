@@ -3,7 +3,7 @@
 use super::{
     Left, Proposal, Settings, What, Work,
     change::{Change, Edit},
-    offer,
+    offer::{self, Offer},
 };
 use crate::guard::{
     Case,
@@ -77,8 +77,14 @@ fn may_go_to(template: &Template, pool: &Pool) -> bool {
     template.node_selector.iter().all(is_selected) && (template.node_terms.is_empty() || template.node_terms.iter().any(of_term))
 }
 
+/// What those pools have for a pod of the object.
+pub(in crate::guard) fn offers<'a>(view: &View<'_>, pools: impl Iterator<Item = &'a Pool>) -> Vec<Offer> {
+    let is_urgent = is_urgent(view);
+    pools.flat_map(offer::of).filter(|offer| !(is_urgent && offer.is_time_sliced)).collect()
+}
+
 /// What must be fast shares no GPU in turns: the rule no-time-slicing-online would refuse it.
-pub(in crate::guard) fn is_urgent(view: &View<'_>) -> bool {
+fn is_urgent(view: &View<'_>) -> bool {
     view.is(Class::Online) && !view.is_no_production()
 }
 

@@ -43,7 +43,7 @@ fn of_template(
         return Ok(None);
     }
     let Some(need) = need::of(view.object, template)? else { return Ok(None) };
-    if view.asking().any(|(asking, _)| std::ptr::eq(asking, template)) {
+    if view.asked(template).is_some_and(|asked| asked.any()) {
         return if is_outdated(work, template) { Err(Left::NeedChanged { need }) } else { Ok(None) };
     }
     let container = container(view.object, template)?;
@@ -52,9 +52,7 @@ fn of_template(
         let is_told = left.iter().any(|left| matches!(left, Left::Elsewhere { .. }));
         return if is_told { Ok(None) } else { Err(Left::NoPool { need }) };
     }
-    let is_urgent = place::is_urgent(view);
-    let mut offers: Vec<offer::Offer> =
-        pools.iter().flat_map(|pool| offer::of(pool)).filter(|offer| !(is_urgent && offer.is_time_sliced)).collect();
+    let mut offers = place::offers(view, pools.iter().copied());
     let Some(best) = offer::smallest(&offers, &need) else {
         offers.sort();
         return Err(Left::NothingFits { need, offers });
@@ -70,8 +68,7 @@ fn is_outdated(work: &Work<'_>, template: &Template) -> bool {
     let said = |object| {
         let annotations = template.path.key("metadata").key("annotations");
         let of_object = Path::of("metadata.annotations");
-        [need::MEMORY, need::COMPUTE]
-            .map(|key| document::at(object, &annotations.key(key)).or_else(|| document::at(object, &of_object.key(key))))
+        need::KEYS.map(|key| document::at(object, &annotations.key(key)).or_else(|| document::at(object, &of_object.key(key))))
     };
     let devices = |object| {
         let limits = template.containers.iter().filter_map(|container| document::at(object, &container.resources_path("limits")));

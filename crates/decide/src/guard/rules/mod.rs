@@ -14,7 +14,7 @@ mod image_registries;
 mod image_size;
 mod image_tags;
 pub(super) mod job_limits;
-pub(super) mod need_met;
+mod need_met;
 mod no_time_slicing_online;
 pub(super) mod node_types;
 mod peak_hours;

@@ -2,7 +2,11 @@
 
 use super::{About, Case, Found, Rule};
 use crate::guard::{
-    defaults::{kinds, need, offer, place},
+    defaults::{
+        kinds,
+        need::{self, Need},
+        offer, place,
+    },
     mend,
 };
 use plimsoll_api::Mode;
@@ -11,7 +15,6 @@ use plimsoll_fleet::{
     written::{Path, Role, Template},
 };
 use serde_json::json;
-use std::collections::BTreeMap;
 
 pub(super) static RULE: Rule = Rule {
     name: "need-met",
@@ -40,24 +43,17 @@ anew; or no need, where the pod needs no GPU.",
     judge,
 };
 
-/// Annotations that say a need.
-pub(in crate::guard) const KEYS: [&str; 2] = [need::MEMORY, need::COMPUTE];
-
-fn says(annotations: &BTreeMap<Name, Name>) -> bool {
-    KEYS.iter().any(|key| annotations.contains_key(*key))
-}
-
 fn judge(case: &Case<'_>, found: &mut Found) {
     let object = case.object;
-    let of_object = says(&object.annotations);
-    if !case.state.admitted || !of_object && !object.templates.iter().any(|template| says(&template.annotations)) {
+    let of_object = need::is_said(&object.annotations);
+    if !case.state.admitted || !of_object && !object.templates.iter().any(|template| need::is_said(&template.annotations)) {
         return;
     }
     if !kinds::of(&object.api_version, &object.kind).is_some_and(|kind| kind.pods) {
         return;
     }
     for template in case.not_asking() {
-        let is_said = says(&template.annotations) || of_object && object.templates.len() == 1;
+        let is_said = need::is_said(&template.annotations) || of_object && object.templates.len() == 1;
         if !is_said {
             continue;
         }
@@ -65,13 +61,13 @@ fn judge(case: &Case<'_>, found: &mut Found) {
             found.unjudged(template.spec().key("resourceClaims"), "whether its claims give a GPU is not known: they are not at hand");
             continue;
         }
-        let device = device(case, template);
-        let at = of_device(case, template).key(&device);
-        let need = need::of(object, template).ok().flatten().unwrap_or_default();
+        let need = need::of(object, template).ok().flatten();
+        let at = of_device(case, template).key(&device(case, template, need));
+        let need = need.unwrap_or_default();
         let fix = mend::at(&at, json!(1), "Ask for the device, or have a guardrail's defaults translate the need.");
         found.breach(at, format!("a pod says that it needs {need}, and asks for no device"), fix);
     }
-    if of_object && object.templates.len() > 1 && !object.templates.iter().any(|template| says(&template.annotations)) {
+    if of_object && object.templates.len() > 1 && !object.templates.iter().any(|template| need::is_said(&template.annotations)) {
         let asks = case.asking().next().is_some() || object.templates.iter().any(|template| !template.claims.is_empty());
         if !asks {
             let fix = mend::says("Put the annotation on the template whose pods need the GPU.");
@@ -82,11 +78,8 @@ fn judge(case: &Case<'_>, found: &mut Found) {
 }
 
 /// The smallest device of its pool that is enough; where no pool is known, a whole GPU.
-fn device(case: &Case<'_>, template: &Template) -> Name {
-    let is_urgent = place::is_urgent(case);
-    let offers: Vec<offer::Offer> =
-        case.pools_of(template).flat_map(offer::of).filter(|offer| !(is_urgent && offer.is_time_sliced)).collect();
-    let need = need::of(case.object, template).ok().flatten();
+fn device(case: &Case<'_>, template: &Template, need: Option<Need>) -> Name {
+    let offers = place::offers(case, case.pools_of(template));
     let best = need.and_then(|need| offer::smallest(&offers, &need).map(|offer| offer.resource.clone()));
     best.unwrap_or_else(|| "nvidia.com/gpu".into())
 }

@@ -29,8 +29,8 @@ import (
 
 type asked struct {
 	Policies   []*policiesv1beta1.ValidatingPolicy `json:"policies"`
-	Namespaces []*corev1.Namespace            `json:"namespaces"`
-	Objects    []json.RawMessage              `json:"objects"`
+	Namespaces []*corev1.Namespace                 `json:"namespaces"`
+	Objects    []json.RawMessage                   `json:"objects"`
 }
 
 type told struct {

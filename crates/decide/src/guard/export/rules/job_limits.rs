@@ -1,7 +1,7 @@
 //! `job-limits` in CEL.
 
 use super::{Scope, Told, Values, seconds};
-use crate::guard::mend;
+use crate::guard::{defaults::deadlines::RETRIES_OF_JOBS, mend};
 
 pub(super) static TOLD: Told = Told { rule: "job-limits", found, mend: "Set it: a bound, not an estimate", but: "" };
 
@@ -28,28 +28,27 @@ fn found(values: &Values, _: &Scope<'_>) -> Option<String> {
     let set = "variables.self.?spec.?replicatedJobs.orValue([]).filter(g, g.?template.?spec.?template.?spec.hasValue())";
     let of_job = "[has(j.activeDeadlineSeconds) ? [int(j.activeDeadlineSeconds)] \
                   : has(j.template.spec.activeDeadlineSeconds) ? [int(j.template.spec.activeDeadlineSeconds)] : []]";
+    let too_often = |of: &str| format!("['it is tried again ' + string({of}) + ' times, and {retries} are allowed']");
+    let unsaid =
+        (retries < RETRIES_OF_JOBS).then(|| format!("['it is tried again {RETRIES_OF_JOBS} times by default, and {retries} are allowed']"));
     let job_tried = format!(
-        "has(j.backoffLimit) ? (int(j.backoffLimit) > {retries} ? ['it is tried again ' + string(j.backoffLimit) + ' times, and {retries} are allowed'] : []) \
-         : {}",
-        if retries < 6 { format!("['it is tried again 6 times by default, and {retries} are allowed']") } else { "[]".to_owned() }
+        "has(j.backoffLimit) ? (int(j.backoffLimit) > {retries} ? {} : []) : {}",
+        too_often("j.backoffLimit"),
+        unsaid.as_deref().unwrap_or("[]")
     );
-    let by_default = if retries < 6 {
-        format!(
-            ": variables.kind in ['Job', 'CronJob'] && !o.hasValue() ? ['it is tried again 6 times by default, and {retries} are allowed'] : []"
-        )
-    } else {
-        ": []".to_owned()
-    };
+    let by_default = unsaid
+        .map_or_else(|| ": []".to_owned(), |unsaid| format!(": variables.kind in ['Job', 'CronJob'] && !o.hasValue() ? {unsaid} : []"));
     Some(format!(
         "!variables.ends ? [] : (\n\
          ({jobs} || variables.kind == 'TrainJob' ? {deadlines} : [])\n\
          + ({keeps} ? [['its Ray cluster, and the GPUs, stay after the job has ended (shutdownAfterJobFinishes)']] \
          : {jobs} || variables.what in ['jobset.x-k8s.io/JobSet', 'batch.volcano.sh/Job'] ? {cleanups} : [])\n\
          + ({jobs} ? {tried}.map(o, o.hasValue() && int(o.value()) > {retries} \
-         ? ['it is tried again ' + string(o.value()) + ' times, and {retries} are allowed'] {by_default}) : [])\n\
+         ? {often} {by_default}) : [])\n\
          + (variables.what == 'jobset.x-k8s.io/JobSet' ? {set}.transformList(i, g, variables.pods[i].devices > 0 || variables.pods[i].unknown, \
          [g.template.spec].map(j, ({of_jobs}[0] + ({job_tried})).map(s, 'job ' + g.?name.orValue('') + ': ' + s))[0]) : [])\n\
          ).filter(l, size(l) > 0)",
+        often = too_often("o.value()"),
         of_jobs = bounded(of_job, "activeDeadlineSeconds", "deadline", deadline),
         deadlines = bounded(own, "activeDeadlineSeconds", "deadline", deadline),
         cleanups = bounded(kept, "ttlSecondsAfterFinished", "clean-up", cleanup),

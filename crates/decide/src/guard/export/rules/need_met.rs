@@ -2,9 +2,8 @@
 
 use super::{Scope, Told, Values};
 use crate::guard::{
-    defaults::kinds,
+    defaults::{kinds, need::KEYS},
     export::text::{any_of, list, quoted},
-    rules::need_met::KEYS,
 };
 use plimsoll_fleet::annotation::LENGTH_MAX as ANNOTATION_MAX;
 
