@@ -68,7 +68,7 @@ pub struct GuardrailSpec {
     /// Where several guardrails name a rule for one object, those of the greatest precedence count; all of them, if they are equal.
     #[serde(default)]
     pub precedence: i32,
-    /// The mode of every rule that `rules` does not name.
+    /// The mode of every rule that `rules` does not name, and of those that say none.
     #[serde(default)]
     pub mode: Mode,
     /// Rules with their own mode and parameters.
@@ -83,6 +83,14 @@ pub struct GuardrailSpec {
     /// What is added to objects where it is absent; absent: nothing is.
     #[serde(default)]
     pub defaults: Defaults,
+}
+
+impl GuardrailSpec {
+    /// The mode of a rule that is there and says `own`.
+    #[must_use]
+    pub fn mode_of(&self, own: Option<Mode>) -> Mode {
+        own.unwrap_or(if self.mode == Mode::Off { Mode::Warn } else { self.mode })
+    }
 }
 
 /// Namespaces.
@@ -131,17 +139,13 @@ impl From<ClassName> for Class {
 pub struct RuleSetting {
     /// The rule's name (`plimsoll explain` lists them).
     pub name: String,
-    /// Its mode.
-    #[serde(default = "warn")]
-    pub mode: Mode,
+    /// Its mode; absent: that of the guardrail, or warn where that is off.
+    #[serde(default)]
+    pub mode: Option<Mode>,
     /// Its parameters by name: a number, true or false, or a list of texts (`plimsoll explain NAME` tells them).
     #[serde(default)]
     #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
     pub parameters: BTreeMap<String, Value>,
-}
-
-fn warn() -> Mode {
-    Mode::Warn
 }
 
 /// A rule of your own: an expression that is true of what is fine.
@@ -150,9 +154,9 @@ fn warn() -> Mode {
 pub struct CustomRule {
     /// Its name: lower case letters, digits and '-', and none that a rule of the program has.
     pub name: String,
-    /// Its mode.
-    #[serde(default = "warn")]
-    pub mode: Mode,
+    /// Its mode; absent: that of the guardrail, or warn where that is off.
+    #[serde(default)]
+    pub mode: Option<Mode>,
     /// The objects that it is about; absent: all that ask for GPUs.
     #[serde(default, rename = "match")]
     pub matches: Match,

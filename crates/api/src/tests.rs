@@ -16,8 +16,10 @@ fn a_guardrail_reads_as_it_is_written() {
         "exemptions": [{ "rules": ["probes"], "namespace": "team-a", "reason": "known", "expires": "2027-03-31" }],
     })));
     let Ok(Some(Resource::Guardrail(guardrail))) = read else { panic!("{read:?}") };
-    assert_eq!(guardrail.spec.rules[0].mode, Mode::Enforce);
-    assert_eq!(guardrail.spec.rules[1].mode, Mode::Warn, "a rule that is named warns");
+    assert_eq!(guardrail.spec.rules[0].mode, Some(Mode::Enforce));
+    assert_eq!(guardrail.spec.mode_of(guardrail.spec.rules[1].mode), Mode::Warn, "a rule that is named warns");
+    let audits = guardrail::GuardrailSpec { mode: Mode::Audit, ..Default::default() };
+    assert_eq!((audits.mode_of(None), audits.mode_of(Some(Mode::Off))), (Mode::Audit, Mode::Off), "or has the guardrail's mode");
     assert_eq!(guardrail.spec.mode, Mode::Off, "a rule that is not named is off");
     assert_eq!(guardrail.spec.exemptions[0].end(), Some(plimsoll_fleet::Timestamp(1_806_537_600)), "until the end of the day");
 }

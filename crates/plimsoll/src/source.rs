@@ -5,11 +5,11 @@ use crate::{
     printer::Printer,
     progress::Bars,
 };
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use plimsoll_fleet::{Fleet, price::PriceBook};
 use plimsoll_observe::{
     example,
-    kubernetes::{self, ConnectOptions},
+    kubernetes::{self, ConnectOptions, ObserveError},
     prometheus::{self, PrometheusOptions},
     scrape, snapshot, trace,
 };
@@ -36,7 +36,10 @@ pub fn fleet(
     } else if let Some(dir) = trace_dir {
         Ok(trace::read(dir, None)?)
     } else {
-        cluster(cluster_args, printer)
+        cluster(cluster_args, printer).map_err(|error| match error.downcast_ref() {
+            Some(ObserveError::NoCluster) => anyhow!("{error}, or go without a cluster: --snapshot FILE, --trace DIR, --example"),
+            _ => error,
+        })
     }
 }
 

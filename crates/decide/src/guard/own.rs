@@ -34,11 +34,11 @@ const WHY: &str = "It is a rule of this cluster's own";
 pub(super) const MESSAGE_MAX: usize = 1_024;
 
 impl Own {
-    /// From what a guardrail says.
+    /// From what a guardrail says; in this mode.
     ///
     /// # Errors
     /// What is wrong with it, and what to do.
-    pub(super) fn new(rule: &CustomRule) -> Result<Self, String> {
+    pub(super) fn new(rule: &CustomRule, mode: Mode) -> Result<Self, String> {
         if super::rules::named(&rule.name).is_some() {
             return Err("a rule of this program has that name: give it another".to_owned());
         }
@@ -47,7 +47,7 @@ impl Own {
         let why = rule.why.as_deref().map(sentence).filter(|why| !why.is_empty());
         Ok(Self {
             name: rule.name.as_str().into(),
-            mode: rule.mode,
+            mode,
             why: why.as_deref().unwrap_or(WHY).into(),
             kinds: rule.matches.kinds.clone(),
             gpus: rule.matches.gpus,

@@ -289,7 +289,7 @@ fn compile(guardrail: Guardrail, own: &BTreeSet<String>) -> Result<Compiled, Pol
         if !own.contains(&setting.name) {
             named(&setting.name)?;
         } else if setting.parameters.is_empty() {
-            of_others.push((setting.name.clone(), setting.mode));
+            of_others.push((setting.name.clone(), spec.mode_of(setting.mode)));
         } else {
             let why = "it is a rule of your own, and those have no parameters".to_owned();
             return Err(PolicyError::Own { guardrail: name, rule: setting.name.clone(), why });
@@ -297,7 +297,7 @@ fn compile(guardrail: Guardrail, own: &BTreeSet<String>) -> Result<Compiled, Pol
     }
     let wrong = |rule: &str, why: String| PolicyError::Own { guardrail: name.clone(), rule: rule.to_owned(), why };
     let rules_of_own =
-        spec.custom_rules.iter().map(|rule| Own::new(rule).map_err(|why| wrong(&rule.name, why))).collect::<Result<Vec<_>, _>>()?;
+        spec.custom_rules.iter().map(|rule| Own::new(rule, spec.mode_of(rule.mode)).map_err(|why| wrong(&rule.name, why))).collect::<Result<Vec<_>, _>>()?;
     let cost = rules_of_own.iter().map(Own::cost).fold(0, u64::saturating_add);
     if let (true, Some(dearest)) = (cost > COST_OF_ALL_MAX, rules_of_own.iter().max_by_key(|own| own.cost())) {
         let why = format!(
@@ -315,7 +315,7 @@ fn compile(guardrail: Guardrail, own: &BTreeSet<String>) -> Result<Compiled, Pol
                 if let Some(check) = rule.check {
                     check(&values).map_err(wrong)?;
                 }
-                Ok(Some((setting.mode, values)))
+                Ok(Some((spec.mode_of(setting.mode), values)))
             }
             None if spec.mode == Mode::Off => Ok(None),
             None => Ok(Some((spec.mode, Values::new(rule.parameters, &BTreeMap::new()).map_err(wrong)?))),

@@ -8,7 +8,7 @@ pub enum ObserveError {
     /// There is no kubeconfig, and this is no pod.
     #[error(
         "no cluster to look at: neither --kubeconfig, nor $KUBECONFIG, nor ~/.kube/config leads to a kubeconfig, and this is not a pod \
-         in a cluster. Give --kubeconfig FILE, or audit without a cluster: --snapshot FILE, --trace DIR, --example"
+         in a cluster. Give --kubeconfig FILE"
     )]
     NoCluster,
     /// A kubeconfig that cannot be read or understood.

@@ -28,7 +28,12 @@ mod traces;
 mod webhook;
 
 use anyhow::Context as _;
+use mimalloc::MiMalloc;
 use std::{path::Path, process::ExitCode, time::Duration};
+
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Measures and prints.
 type Section = fn() -> anyhow::Result<()>;

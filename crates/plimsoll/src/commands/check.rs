@@ -20,12 +20,12 @@ use std::{
 };
 
 pub const AFTER: &str = "\
-Reads YAML and JSON, of one document or many, lists, and folders with all below them; - is the standard input. No cluster is
-asked. Without --guardrail every rule warns, with its defaults (plimsoll explain lists the rules, plimsoll explain NAME tells all
-about one). A file for --guardrail holds objects of the kinds Guardrail, Team and Pool (deploy/crds). Such objects among the files are
+Reads YAML and JSON, of one document or many, lists, and folders with all below them; - is the standard input. No cluster is \
+asked. Without --guardrail every rule warns, with its defaults (plimsoll explain lists the rules, plimsoll explain NAME tells all \
+about one). A file for --guardrail holds objects of the kinds Guardrail, Team and Pool (deploy/crds). Such objects among the files are \
 looked at too: a rule that a Guardrail names and that only another may have is noted, and changes no exit code.
 
-With --against-history no file is judged, but what was submitted before: what would these rules have refused? An audit log needs the
+With --against-history no file is judged, but what was submitted before: what would these rules have refused? An audit log needs the \
 level Request or RequestResponse for the kinds that make pods; lines of the webhook's log that are no records are passed over.
 
 Exit codes: 0 no rule at enforce is broken; 1 one is; 2 something could not be judged: bad YAML, a GPU in a kind that is not known.

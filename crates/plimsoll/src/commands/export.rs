@@ -9,27 +9,29 @@ use plimsoll_fleet::Timestamp;
 use std::{fmt::Write as _, path::PathBuf};
 
 pub const AFTER: &str = "\
-Writes the rules that need no state as policies that work without Plimsoll in the cluster. A
-rule at enforce denies, at warn warns, at audit is written to the audit log (Kyverno: to its
-reports). Without --guardrail every rule has its default mode. What the policies leave out is told
-on the standard error and at the head of the file, with the reason: for that there are the webhook
+Writes the rules that need no state as policies that work without Plimsoll in the cluster. A \
+rule at enforce denies, at warn warns, at audit is written to the audit log (Kyverno: to its \
+reports). Without --guardrail every rule has its default mode. What the policies leave out is told \
+on the standard error and at the head of the file, with the reason: for that there are the webhook \
 and plimsoll check.
 
-Rules of your own (customRules) are written too, each with the failure policy that it names; one
+Rules of your own (customRules) are written too, each with the failure policy that it names; one \
 that looks at containers needs Kubernetes 1.34.
 
-The mutating forms write the defaults of guardrails (spec.defaults) in the same way. They fail
+The mutating forms write the defaults of guardrails (spec.defaults) in the same way. They fail \
 open: an object that they cannot change comes in as it is.
 
-ValidatingAdmissionPolicy: Kubernetes 1.33 or newer; MutatingAdmissionPolicy: 1.36 or newer. Kyverno's
+ValidatingAdmissionPolicy: Kubernetes 1.33 or newer; MutatingAdmissionPolicy: 1.36 or newer. Kyverno's \
 ValidatingPolicy and MutatingPolicy: seen to work with Kyverno 1.19.
 
 Exit codes: 0 done; 2 it could not be done.
 
 Examples:
-  plimsoll export --format validating-admission-policy --guardrail g.yaml | kubectl apply -f -
+  plimsoll export --format validating-admission-policy --guardrail g.yaml |
+      kubectl apply -f -
   plimsoll export --format kyverno --guardrail guardrails.yaml -o policies.yaml
-  plimsoll export --format kyverno | kyverno apply /dev/stdin --resource deployment.yaml";
+  plimsoll export --format kyverno |
+      kyverno apply /dev/stdin --resource deployment.yaml";
 
 /// Arguments of `export`.
 #[derive(Debug, Args)]

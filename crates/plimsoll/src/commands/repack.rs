@@ -24,8 +24,8 @@ use std::{mem::ManuallyDrop, path::PathBuf};
 pub const AFTER: &str = "\
 It only plans: it changes nothing. Sources: a live cluster (the default; read-only), --snapshot, --trace or --example.
 
-A pod costs its GPUs times the time until it has caught up: its start on the new node and the work lost. A start takes what such pods
-took here, else 2 min 10 s to start and 2 min to be ready are assumed. The work lost is that since the last checkpoint, by the
+A pod costs its GPUs times the time until it has caught up: its start on the new node and the work lost. A start takes what such pods \
+took here, else 2 min 10 s to start and 2 min to be ready are assumed. The work lost is that since the last checkpoint, by the \
 annotation plimsoll.dev/checkpoint (or any key that begins so) on the pod or its workload:
   2026-11-23T08:40:00Z   the last checkpoint is of this moment (RFC 3339)
   30m, 1h30m             one is written so often: at most so much is lost
@@ -36,7 +36,8 @@ Examples:
   plimsoll repack --example
   plimsoll repack --context prod --horizon 7d --headroom inference=4
   plimsoll repack --snapshot fleet.tar.zst --for recsys/bert-large-whhf2
-  plimsoll repack --snapshot fleet.tar.zst --format json | jq -r '.waves[0].commands[]'";
+  plimsoll repack --snapshot fleet.tar.zst --format json |
+      jq -r '.waves[0].commands[]'";
 
 /// Arguments of `repack`.
 #[derive(Debug, Args)]

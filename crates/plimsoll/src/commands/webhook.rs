@@ -17,12 +17,13 @@ use std::{
 use url::Url;
 
 pub const AFTER: &str = "\
-Answers the API server's admission reviews at POST /validate and POST /mutate, by the Guardrail, Team and Pool objects of the
+Answers the API server's admission reviews at POST /validate and POST /mutate, by the Guardrail, Team and Pool objects of the \
 cluster. In a cluster the chart runs it (charts/plimsoll); outside of one it is reached by --url, for development:
 
-  plimsoll webhook --kubeconfig ~/.kube/config --register --url https://10.0.0.7:8443
+  plimsoll webhook --kubeconfig ~/.kube/config \\
+      --register --url https://10.0.0.7:8443
 
-Its certificate is its own: made, kept in a Secret, renewed, and told to the API server. It ends at SIGTERM, once all that was
+Its certificate is its own: made, kept in a Secret, renewed, and told to the API server. It ends at SIGTERM, once all that was \
 asked is answered. On --metrics are /metrics, /healthz and /readyz.";
 
 /// Where the service account's namespace stands in a pod.

@@ -75,6 +75,13 @@ pub struct LeftOut {
     pub why: String,
 }
 
+impl LeftOut {
+    /// What concerns all rules, of this guardrail or of all.
+    fn of_all(guardrail: Option<&str>, why: impl Into<String>) -> Self {
+        Self { rule: None, guardrail: guardrail.map(str::to_owned), whole: false, why: why.into() }
+    }
+}
+
 /// What rules know beside the object and their parameters.
 pub(in crate::guard) struct Scope<'a> {
     teams: &'a [Team],
@@ -151,28 +158,22 @@ pub fn export(policy: &Policy, form: Form, on_error: OnError, today: Timestamp) 
         _ => groups.iter().flat_map(|group| kyverno::documents(group, of_group(group))).collect(),
     };
     if !documents.is_empty() {
-        left_out.extend(BEYOND.iter().map(|why| LeftOut { rule: None, guardrail: None, whole: false, why: (*why).to_owned() }));
+        left_out.extend(BEYOND.map(|why| LeftOut::of_all(None, why)));
     }
     Exported { documents, left_out: left_out.into_iter().collect() }
 }
 
 /// What no policy sees, whatever the rules.
-const BEYOND: [&str; 4] = [
+const BEYOND: [&str; 3] = [
     "kinds that are not in Plimsoll's table, and SeldonDeployment, whose pods stand in lists of lists: plimsoll check and the webhook look for pods in them",
     "changes that leave spec as it is, and those of the subresource scale: they are not judged again",
-    "containers that are put into a running pod (pods/ephemeralcontainers) by rules of your own: image-registries, image-tags and whole-gpu-requests judge them",
     "how many devices a ResourceClaim gives that a pod names: a policy sees one object at a time, so such a pod counts as one that asks for GPUs if the names of its claims say so",
 ];
 
 fn groups(policy: &Policy, scope: &Scope<'_>, on_error: OnError, today: Timestamp, left_out: &mut BTreeSet<LeftOut>) -> Vec<Group> {
     let mut groups = Vec::new();
     for (at, guardrail) in policy.guardrails.iter().enumerate() {
-        left_out.extend(coverage::ends(guardrail, today).map(|why| LeftOut {
-            rule: None,
-            guardrail: guardrail.name.clone(),
-            whole: false,
-            why,
-        }));
+        left_out.extend(coverage::ends(guardrail, today).map(|why| LeftOut::of_all(guardrail.name.as_deref(), why)));
         for mode in [Mode::Enforce, Mode::Warn, Mode::Audit] {
             let mut ready = Vec::new();
             for (index, rule) in ALL.iter().enumerate() {

@@ -78,14 +78,14 @@ pub(super) fn export(policy: &Policy, is_kyverno: bool) -> Exported {
     let mut left_out = BTreeSet::new();
     for guardrail in &policy.guardrails {
         for (_, why) in UNTOLD.iter().filter(|(says, _)| says(&guardrail.spec.defaults)) {
-            left_out.insert(left(guardrail.name.clone(), why));
+            left_out.insert(LeftOut::of_all(guardrail.name.as_deref(), *why));
         }
     }
     let mutations: Vec<String> = TOLD.iter().filter_map(|told| told(policy)).map(|lines| patch(&lines)).collect();
     if mutations.is_empty() {
         return Exported { documents: Vec::new(), left_out: left_out.into_iter().collect() };
     }
-    left_out.extend(BEYOND.iter().map(|why| left(None, why)));
+    left_out.extend(BEYOND.iter().map(|why| LeftOut::of_all(None, *why)));
     let scope = Scope { teams: &policy.teams, pools: &policy.pools };
     let mut shared = object::variables(&scope);
     shared.extend(coverage::variables(policy));
@@ -120,10 +120,6 @@ pub(super) fn export(policy: &Policy, is_kyverno: bool) -> Exported {
         ]
     };
     Exported { documents, left_out: left_out.into_iter().collect() }
-}
-
-fn left(guardrail: Option<String>, why: &str) -> LeftOut {
-    LeftOut { rule: None, guardrail, whole: false, why: why.to_owned() }
 }
 
 /// The resources: those that cannot be changed once they are made only when they are made.

@@ -14,6 +14,10 @@ use plimsoll_api::Mode;
 use plimsoll_fleet::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What no policy sees, whatever these rules.
+const BEYOND: &str =
+    "containers that are put into a running pod (pods/ephemeralcontainers), by rules of your own: image-registries, image-tags and whole-gpu-requests judge them";
+
 /// The groups of a policy's own rules: of one guardrail, in one mode, with one answer to an expression that has no result.
 pub(super) fn groups(policy: &Policy, today: Timestamp, left_out: &mut BTreeSet<LeftOut>) -> Vec<Group> {
     let mut groups: BTreeMap<(String, Mode, bool), Vec<Ready>> = BTreeMap::new();
@@ -34,6 +38,9 @@ pub(super) fn groups(policy: &Policy, today: Timestamp, left_out: &mut BTreeSet<
             Ok(ready) => groups.entry((holding.label, holding.mode, own.fails)).or_default().push(ready),
             Err(why) => leave(true, why),
         }
+    }
+    if !groups.is_empty() {
+        left_out.insert(LeftOut::of_all(None, BEYOND));
     }
     let group = |((guardrail, mode, fails), rules)| Group {
         guardrail: Some(guardrail),

@@ -21,14 +21,16 @@ use std::{
 };
 
 pub const AFTER: &str = "\
-A rehearsal replays the fleet's own recorded history (who came when, for how long) under the policies named, side by side: jobs arrive,
+A rehearsal replays the fleet's own recorded history (who came when, for how long) under the policies named, side by side: jobs arrive, \
 wait, start, run, are evicted and end. Without --policy it sets kube-scheduler's default (least-allocated) beside ours (plimsoll).
 With --run everything is described in one file: fleet, changes, work (history, openb, philly, synthetic, jobs), policies, horizon.
 
 Examples:
   plimsoll simulate --example
-  plimsoll simulate --fleet fleet.tar.zst --policy plimsoll --add-nodes 4xp5.48xlarge --mig all-balanced
-  plimsoll simulate --fleet fleet.tar.zst --order fifo,backfill --format html -o rehearsal.html
+  plimsoll simulate --fleet fleet.tar.zst --policy plimsoll \\
+      --add-nodes 4xp5.48xlarge --mig all-balanced
+  plimsoll simulate --fleet fleet.tar.zst \\
+      --order fifo,backfill --format html -o rehearsal.html
   plimsoll simulate --run rehearsal.yaml --format svg -o pictures
   plimsoll simulate openb --dir traces/openb --policy fgd,plimsoll";
 

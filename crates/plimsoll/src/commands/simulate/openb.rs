@@ -13,7 +13,8 @@ The folder holds openb_node_list_gpu_node.csv, openb_pod_list_NAME.csv and order
 Figures are percent of all GPUs; a bound is given up to 100 % of arrivals: above it a bound may choose its pods, a policy may not.
 
 Example:
-  plimsoll simulate openb --dir traces/openb --workload default --seed 42,43 --policy fgd,plimsoll";
+  plimsoll simulate openb --dir traces/openb --workload default \\
+      --seed 42,43 --policy fgd,plimsoll";
 
 /// Arguments of `plimsoll simulate openb`.
 #[derive(Debug, Args)]
