@@ -94,15 +94,9 @@ fn spec_schema<Spec: JsonSchema>() -> Value {
 /// alternatives that are constants, and no `additionalProperties` beside properties.
 fn structural(schema: Value) -> Value {
     let Value::Object(mut map) = schema else { return if schema == Value::Bool(true) { json!({}) } else { schema } };
-    if let Some(constants) = map.get("oneOf").and_then(Value::as_array).and_then(|all| all.iter().map(constant).collect::<Option<Vec<_>>>())
-    {
-        map.remove("oneOf");
-        map.insert("type".to_owned(), json!("string"));
-        map.insert("enum".to_owned(), Value::Array(constants.into_iter().flatten().collect()));
-    }
     // An optional of a type with words of its own is `anyOf` of it and null.
     if let Some(inner) =
-        map.get("anyOf").and_then(Value::as_array).and_then(|all| all.iter().find(|one| one.get("type").is_some()).cloned())
+        map.get("anyOf").and_then(Value::as_array).and_then(|all| all.iter().find(|one| one.get("nullable").is_none()).cloned())
     {
         map.remove("anyOf");
         if let Value::Object(inner) = inner {
@@ -110,6 +104,12 @@ fn structural(schema: Value) -> Value {
                 map.entry(key).or_insert(value);
             }
         }
+    }
+    if let Some(constants) = map.get("oneOf").and_then(Value::as_array).and_then(|all| all.iter().map(constant).collect::<Option<Vec<_>>>())
+    {
+        map.remove("oneOf");
+        map.insert("type".to_owned(), json!("string"));
+        map.insert("enum".to_owned(), Value::Array(constants.into_iter().flatten().collect()));
     }
     if let Some(inner) = map.get("allOf").and_then(Value::as_array).filter(|all| all.len() == 1).map(|all| all[0].clone()) {
         map.remove("allOf");

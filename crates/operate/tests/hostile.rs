@@ -40,7 +40,7 @@ impl Asked {
         world.set_policy(Policy::only(plimsoll_api::read(&guardrail).unwrap().into_iter().collect()).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(serve_alone(listener, world, served, std::future::pending()));
+        tokio::spawn(serve_alone(listener, world, served, None, std::future::pending()));
         let authority = reqwest::Certificate::from_pem(made.bundle.as_bytes()).unwrap();
         let client = reqwest::Client::builder().tls_certs_only([authority]).timeout(Duration::from_secs(60)).build().unwrap();
         Self { address, client }

@@ -296,8 +296,11 @@ fn compile(guardrail: Guardrail, own: &BTreeSet<String>) -> Result<Compiled, Pol
         }
     }
     let wrong = |rule: &str, why: String| PolicyError::Own { guardrail: name.clone(), rule: rule.to_owned(), why };
-    let rules_of_own =
-        spec.custom_rules.iter().map(|rule| Own::new(rule, spec.mode_of(rule.mode)).map_err(|why| wrong(&rule.name, why))).collect::<Result<Vec<_>, _>>()?;
+    let rules_of_own = spec
+        .custom_rules
+        .iter()
+        .map(|rule| Own::new(rule, spec.mode_of(rule.mode)).map_err(|why| wrong(&rule.name, why)))
+        .collect::<Result<Vec<_>, _>>()?;
     let cost = rules_of_own.iter().map(Own::cost).fold(0, u64::saturating_add);
     if let (true, Some(dearest)) = (cost > COST_OF_ALL_MAX, rules_of_own.iter().max_by_key(|own| own.cost())) {
         let why = format!(

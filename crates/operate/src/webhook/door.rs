@@ -1,12 +1,14 @@
 //! Reviews: from a request to an answer, by what the [`World`] knows.
 
 use super::{
+    kinds::Watched,
     ledger::{BOOKED_S, Key, until},
     now,
     review::{Answer, Operation, Request},
+    seen::Seen,
     siblings::with_missing,
     words,
-    world::World,
+    world::{World, has_ended},
 };
 use jiff::tz::TimeZone;
 use kube::{
@@ -70,13 +72,21 @@ pub struct Door {
     client: Option<Client>,
     /// One booking of a team at a time in this replica; others are told apart by the version of the Team.
     booking: Mutex<HashMap<Name, Arc<tokio::sync::Mutex<()>>>>,
+    /// Namespaces that it is never asked about.
+    except: BTreeSet<Name>,
 }
 
 impl Door {
     /// On what `world` knows.
     #[must_use]
     pub fn new(world: Arc<World>, client: Option<Client>) -> Self {
-        Self { world, client, booking: Mutex::default() }
+        Self { world, client, booking: Mutex::default(), except: BTreeSet::new() }
+    }
+
+    /// That is not asked about these namespaces.
+    #[must_use]
+    pub fn except<'a>(self, namespaces: impl Iterator<Item = &'a str>) -> Self {
+        Self { except: namespaces.map(Name::from).collect(), ..self }
     }
 
     /// Does it break rules?
@@ -122,6 +132,24 @@ impl Door {
             object: Some(asked.new.node),
             booked,
         })
+    }
+
+    /// What the rules say of an object that the cluster holds; none: it is not judged by itself, since another object controls it, it has
+    /// ended or goes, or its namespace is left out.
+    pub fn judge_held(&self, watched: &Watched, seen: Seen) -> Option<Judgement> {
+        let node = seen.node;
+        let written = manifest::written(&watched.api().api_version, watched.kind, &node);
+        let goes = node.at("metadata.deletionTimestamp").is_some();
+        if written.owned || goes || has_ended(&node) || self.except.contains(&written.namespace) {
+            return None;
+        }
+        let (policy, siblings, now) = (self.world.policy(), self.world.siblings(), now());
+        let key = Key::of(&written);
+        let team = guard::demand(&policy, &written, &siblings).team.unwrap_or_default();
+        let asked = Asked { new: Object { written, node }, old: None, user: String::new(), dry_run: true };
+        let review = Review { world: &self.world, policy: &policy, siblings: &siblings, asked: &asked, team: &team, key: &key, now };
+        let bookings = self.world.ledger().bookings(&team).to_vec();
+        Some(review.judged(&bookings))
     }
 
     /// What is to be added to it, where a guardrail asks for defaults.

@@ -1,13 +1,15 @@
 //! What the webhook tells Prometheus. Names: `plimsoll_webhook_` and a noun; durations in seconds, `_total` at counters.
 
+use super::recheck;
 use plimsoll_api::Mode;
+use plimsoll_fleet::Timestamp;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, PoisonError},
 };
 
@@ -23,7 +25,7 @@ struct Reviewed {
     answer: &'static str,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 struct Broken {
     rule: String,
     mode: &'static str,
@@ -33,6 +35,12 @@ struct Broken {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Path {
     path: &'static str,
+}
+
+impl Broken {
+    fn new(rule: &str, mode: Mode, namespace: String) -> Self {
+        Self { rule: rule.to_owned(), mode: mode.name(), namespace }
+    }
 }
 
 /// The metrics.
@@ -48,6 +56,10 @@ pub struct Metrics {
     ready: Gauge,
     certificate_ends: Gauge,
     wrong_objects: Gauge,
+    held: Family<Broken, Gauge>,
+    /// Of which series of `held` there are.
+    holding: Mutex<BTreeSet<Broken>>,
+    recheck_ended: Gauge,
     namespaces: Mutex<BTreeSet<String>>,
 }
 
@@ -66,6 +78,9 @@ impl Default for Metrics {
             ready: Gauge::default(),
             certificate_ends: Gauge::default(),
             wrong_objects: Gauge::default(),
+            held: Family::default(),
+            holding: Mutex::default(),
+            recheck_ended: Gauge::default(),
             namespaces: Mutex::default(),
         };
         registry.register("reviews", "Reviews by path and answer: allowed, refused, failed", metrics.reviews.clone());
@@ -86,6 +101,18 @@ impl Default for Metrics {
             metrics.certificate_ends.clone(),
         );
         registry.register("wrong_objects", "Guardrails, teams and pools that cannot be judged by", metrics.wrong_objects.clone());
+        registry.register(
+            "held_broken_rules",
+            "Objects that the cluster holds and that break a rule, by rule, mode and namespace, as they were checked again by the replica \
+             that leads",
+            metrics.held.clone(),
+        );
+        registry.register_with_unit(
+            "recheck_end_time",
+            "When what the cluster holds was last checked again, Unix time; 0: not by this replica",
+            Unit::Seconds,
+            metrics.recheck_ended.clone(),
+        );
         Self { registry, ..metrics }
     }
 }
@@ -99,11 +126,31 @@ impl Metrics {
 
     /// A rule was broken.
     pub fn broke(&self, rule: &str, mode: Mode, namespace: &str) {
+        self.broken.get_or_create(&Broken::new(rule, mode, self.named(namespace))).inc();
+    }
+
+    /// What the cluster holds was checked again; without a moment: this replica does so no more.
+    pub(super) fn rechecked(&self, broken: &recheck::Broken, at: Option<Timestamp>) {
+        let mut counts: BTreeMap<Broken, u64> = BTreeMap::new();
+        for ((rule, mode, namespace), count) in broken {
+            *counts.entry(Broken::new(rule, *mode, self.named(namespace))).or_default() += count;
+        }
+        let mut holding = self.holding.lock().unwrap_or_else(PoisonError::into_inner);
+        for gone in holding.iter().filter(|series| !counts.contains_key(series)) {
+            self.held.remove(gone);
+        }
+        for (series, count) in &counts {
+            self.held.get_or_create(series).set(i64::try_from(*count).unwrap_or(i64::MAX));
+        }
+        *holding = counts.into_keys().collect();
+        self.recheck_ended.set(at.map_or(0, |at| at.0));
+    }
+
+    /// The namespace as series have it.
+    fn named(&self, namespace: &str) -> String {
         let mut known = self.namespaces.lock().unwrap_or_else(PoisonError::into_inner);
         let is_known = known.contains(namespace) || known.len() < NAMESPACES_MAX && known.insert(namespace.to_owned());
-        drop(known);
-        let namespace = if is_known { namespace } else { "(others)" }.to_owned();
-        self.broken.get_or_create(&Broken { rule: rule.to_owned(), mode: mode.name(), namespace }).inc();
+        if is_known { namespace } else { "(others)" }.to_owned()
     }
 
     /// GPUs were booked, after so many tries that another was faster with.

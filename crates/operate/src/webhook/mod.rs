@@ -5,6 +5,7 @@
 //! - [`world`]: what is known of the cluster; `watch`: how it is learnt; `kinds`: of which kinds; `siblings`: what a watch has not
 //!   brought yet
 //! - `ledger`: what teams hold, so that two pods cannot both get the last GPU
+//! - `recheck`: what the cluster holds and the rules would not let in
 //! - [`registration`]: how the API server is told to ask; `recorder`: the audit trail; `metrics`: what Prometheus reads
 //!
 //! Where a review cannot be answered the answer is an error, and the API server does what the failure policy says: that is the
@@ -14,6 +15,7 @@ mod door;
 pub mod kinds;
 mod ledger;
 mod metrics;
+mod recheck;
 mod recorder;
 pub mod registration;
 pub mod review;
@@ -91,6 +93,10 @@ pub struct Options {
     pub recorder: Option<Recorder>,
     /// Its metrics.
     pub meters: Arc<Metrics>,
+    /// Namespaces that no rule reaches, beside [`registration::NEVER_ASKED`] and its own.
+    pub except: Vec<String>,
+    /// How often what the cluster holds is checked again.
+    pub recheck: Duration,
     /// How long it goes on taking connections once it was told to end: until every API server knows.
     pub drain: Duration,
 }
@@ -135,8 +141,9 @@ pub async fn run(client: Client, options: Options, stop: impl Future<Output = ()
     tasks.spawn(options.keeper.run(client.clone(), leader.clone(), served.clone()));
     tasks.spawn(watch::run(client.clone(), world.clone(), synced.clone()));
 
+    let except = options.except.iter().map(String::as_str).chain([&*options.namespace]).chain(registration::NEVER_ASKED);
     let shared = Arc::new(Shared {
-        door: Door::new(world.clone(), Some(client.clone())),
+        door: Door::new(world.clone(), Some(client.clone())).except(except),
         world,
         served,
         synced: Some(synced),
@@ -145,6 +152,7 @@ pub async fn run(client: Client, options: Options, stop: impl Future<Output = ()
         recorder: options.recorder,
         bodies: Semaphore::new(BODIES_MAX),
     });
+    tasks.spawn(recheck::run(client.clone(), shared.clone(), leader.clone(), options.recheck));
     let side = tokio::spawn(axum::serve(metrics_listener, side_router(shared.clone())).into_future());
     tracing::info!(listen = %options.listen, metrics = %options.metrics, "the webhook is up");
     let ends = async {
@@ -171,7 +179,8 @@ async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     }
 }
 
-/// Serves reviews by the rules that `world` has, without a cluster behind it: for benchmarks and tests of the server itself.
+/// Serves reviews by the rules that `world` has, without a cluster behind it: for benchmarks and tests of the server itself. Decisions
+/// are recorded by `recorder`, if there is one.
 ///
 /// # Errors
 /// [`WebhookError`].
@@ -179,6 +188,7 @@ pub async fn serve_alone(
     listener: TcpListener,
     world: Arc<World>,
     served: Arc<Served>,
+    recorder: Option<Recorder>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), WebhookError> {
     let tls = server::tls(served.clone())?;
@@ -189,7 +199,7 @@ pub async fn serve_alone(
         synced: None,
         draining: AtomicBool::new(false),
         metrics: Arc::default(),
-        recorder: None,
+        recorder,
         bodies: Semaphore::new(BODIES_MAX),
     });
     server::serve(listener, tls, router(shared), stop).await;

@@ -37,7 +37,12 @@ pub struct Registration {
     pub reached: Reached,
     /// For validation. Mutation is always let in.
     pub failure_policy: FailurePolicy,
+    /// Namespaces that it is not asked about besides.
+    pub except: Vec<String>,
 }
+
+/// Namespaces that it is never asked about, beside its own: what the cluster needs to come up.
+pub const NEVER_ASKED: [&str; 2] = ["kube-system", "kube-node-lease"];
 
 /// How long the API server waits. Reviews take a fraction of a millisecond, and some more where GPUs are booked.
 const TIMEOUT_S: u32 = 5;
@@ -87,6 +92,8 @@ impl Registration {
                 json!({ "apiGroups": [group], "apiVersions": ["*"], "operations": operations, "resources": resources, "scope": "*" })
             })
             .collect();
+        let own = self.except.iter().chain([&self.namespace]).map(String::as_str);
+        let never: Vec<&str> = NEVER_ASKED.into_iter().chain(own).collect();
         json!({
             "apiVersion": "admissionregistration.k8s.io/v1",
             "kind": kind,
@@ -102,7 +109,7 @@ impl Registration {
                 "rules": rules,
                 // Neither itself nor what the cluster needs to come up is ever waited for.
                 "namespaceSelector": { "matchExpressions": [
-                    { "key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system", "kube-node-lease", self.namespace] },
+                    { "key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": never },
                 ] },
                 // A kubelet changes its pods' metadata all day long, and never what they ask for.
                 "matchConditions": [{ "name": "not-a-node", "expression": "!('system:nodes' in request.userInfo.groups)" }],

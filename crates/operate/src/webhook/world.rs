@@ -340,16 +340,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Does it hold GPUs by itself? What another object controls does not, nor what has ended.
 fn holds(object: &Written, node: &Node) -> bool {
-    let phase = node.at("status.phase").and_then(Node::text).map(|phase| &**phase);
-    let has_ended = || {
-        let conditions = node.at("status.conditions").map(Node::items).unwrap_or_default();
-        conditions.iter().any(|condition| {
-            let text = |key: &str| condition.get(key).and_then(Node::text).map(|text| &**text);
-            text("status") == Some("True") && matches!(text("type"), Some("Complete" | "Failed" | "Succeeded" | "Completed"))
-        })
-    };
     let asks = object.templates.iter().any(|template| template.devices() > 0 || !template.claims.is_empty());
-    asks && !object.owned && !matches!(phase, Some("Succeeded" | "Failed")) && !has_ended()
+    asks && !object.owned && !has_ended(node)
+}
+
+/// Has it done its work, well or not?
+pub(super) fn has_ended(node: &Node) -> bool {
+    let phase = node.at("status.phase").and_then(Node::text).map(|phase| &**phase);
+    let conditions = node.at("status.conditions").map(Node::items).unwrap_or_default();
+    let is_end = |condition: &Node| {
+        let text = |key: &str| condition.get(key).and_then(Node::text).map(|text| &**text);
+        text("status") == Some("True") && matches!(text("type"), Some("Complete" | "Failed" | "Succeeded" | "Completed"))
+    };
+    matches!(phase, Some("Succeeded" | "Failed")) || conditions.iter().any(is_end)
 }
 
 /// The images that a node has, with their sizes.

@@ -71,10 +71,10 @@ fn run(words: &[String]) -> anyhow::Result<()> {
     {
         return audit::stages(Path::new(path));
     }
-    if let [word, path] = words
+    if let [word, path, tells @ ..] = words
         && word == webhook::SERVER
     {
-        return webhook::server(Path::new(path));
+        return webhook::server(Path::new(path), tells);
     }
     if let [word, nodes, path] = words
         && word == "--write"

@@ -8,7 +8,7 @@ use plimsoll_fleet::Timestamp;
 use plimsoll_observe::manifest;
 use plimsoll_operate::{
     certificate::{Life, Made, Served},
-    webhook::{World, serve_alone},
+    webhook::{Metrics, Recorder, World, serve_alone},
 };
 use serde_json::{Value, json};
 use std::{
@@ -17,9 +17,13 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use tempfile::TempDir;
 
-/// The word by which this program is the server: the folder with the certificate follows.
+/// The word by which this program is the server: the folder with the certificate follows, and perhaps [`TELLS`].
 pub const SERVER: &str = "--webhook-server";
+
+/// The server tells of reviews what the program does: a line of each decision to the standard output, and one of each refusal to the log.
+const TELLS: &str = "--tells";
 
 /// Objects that are asked about, over and over.
 const OBJECTS: usize = 1_000;
@@ -146,62 +150,75 @@ pub fn rules() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// This program as the server: one thread, so one core at most.
-pub fn server(folder: &Path) -> anyhow::Result<()> {
+/// This program as the server: one thread answers, so on one core at most.
+pub fn server(folder: &Path, words: &[String]) -> anyhow::Result<()> {
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).with_context(|| name.to_owned());
     let served = Arc::new(Served::default());
     served.set(&read("tls.crt")?, &read("tls.key")?)?;
     let world = Arc::new(World::default());
     world.set_policy(policy()?);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let recorder = if words.iter().any(|word| word == TELLS) {
+        tracing_subscriber::fmt().json().flatten_event(true).with_writer(std::io::stderr).with_target(false).init();
+        Some(Recorder::to_output(Arc::new(Metrics::default()))?)
+    } else {
+        None
+    };
+    runtime()?.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         std::fs::write(folder.join("port.part"), listener.local_addr()?.port().to_string())?;
         std::fs::rename(folder.join("port.part"), folder.join("port"))?;
-        Ok(serve_alone(listener, world, served, std::future::pending()).await?)
+        Ok(serve_alone(listener, world, served, recorder, std::future::pending()).await?)
     })
 }
 
 /// Reviews over TLS.
 pub fn run() -> anyhow::Result<()> {
-    let folder = tempfile::tempdir()?;
-    let now = jiff::Timestamp::now().as_second();
-    let made = Made::new(&["127.0.0.1".to_owned()], now, Life::default())?;
-    std::fs::write(folder.path().join("tls.crt"), &made.certificate)?;
-    std::fs::write(folder.path().join("tls.key"), &made.key)?;
-    let server = Server::start(folder.path())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut numbers = Numbers(2);
     let bodies: Vec<Vec<u8>> = (0..OBJECTS).map(|uid| review(&object(&mut numbers), uid)).collect();
-    let load = Arc::new(Load::new(&made.bundle, server.port, &bodies)?);
     println!(
         "reviews of pods and Deployments ({} bytes in the middle) over TLS 1.3 and HTTP/1.1 on loopback, as an API server asks a Service,",
         middle(&bodies)
     );
     println!("on connections that are kept; the server has one thread, the client another core; 30 rules");
+    println!("  the server answers, and tells nothing besides");
+    let (server, load) = Server::start(&bodies, false)?;
+    waits(&server, &load)?;
+    drop(server);
+    println!("  it records each decision and logs each refusal too, as the program does (a second thread writes the records)");
+    let (server, load) = Server::start(&bodies, true)?;
+    waits(&server, &load)?;
+    let mut sizes = vec![server.rss()?];
+    for _ in 0..4 {
+        runtime()?.block_on(load.busy(AT_ONCE, 500_000))?;
+        sizes.push(server.rss()?);
+    }
+    let sizes: Vec<String> = sizes.iter().map(|kib| format!("{:.1}", *kib as f64 / 1_024.0)).collect();
+    println!("    resident when warm, and after each half million of 2 million more: {} MiB (asked: flat, 64 at most)", sizes.join(", "));
+    println!("  peer: Kyverno publishes 42.7 ms in the mean at 100 users with 17 rules (its own load test, another machine)");
+    Ok(())
+}
+
+/// How many reviews a second, and how long each takes.
+fn waits(server: &Server, load: &Arc<Load>) -> anyhow::Result<()> {
+    let runtime = runtime()?;
     // Until the allocator and the connections are warm.
     runtime.block_on(load.busy(AT_ONCE, 20_000))?;
-    let mut sizes = vec![server.rss()?];
     let measured = |what: &str, count: usize, waits: &dyn Fn() -> anyhow::Result<Vec<f32>>| {
         let (start, cpu) = (Instant::now(), server.cpu()?);
         let waits = waits()?;
         let (rate, cpu) = (count as f64 / start.elapsed().as_secs_f64(), server.cpu()? - cpu);
         let each = cpu.as_secs_f64() * 1e6 / count as f64;
-        println!("  {what}: {rate:.0} reviews/s; {}; {each:.0} us of the server's core each", percentiles(waits));
+        println!("    {what}: {rate:.0} reviews/s; {}; {each:.0} us of a core each", percentiles(waits));
         anyhow::Ok(())
     };
     measured(&format!("kept busy by {AT_ONCE} at once (asked: 5,000/s)"), 200_000, &|| runtime.block_on(load.busy(AT_ONCE, 200_000)))?;
     let count = 30 * RATE as usize;
     let paced = || runtime.block_on(load.paced(CONNECTIONS, RATE, count));
-    measured("one each 200 us, from when each was due (asked: p99 2 ms, p99.9 5 ms)", count, &paced)?;
-    for _ in 0..4 {
-        runtime.block_on(load.busy(AT_ONCE, 500_000))?;
-        sizes.push(server.rss()?);
-    }
-    let sizes: Vec<String> = sizes.iter().map(|kib| format!("{:.1}", *kib as f64 / 1_024.0)).collect();
-    println!("  resident when warm, and after each half million of 2 million more: {} MiB (asked: flat, 64 at most)", sizes.join(", "));
-    println!("  peer: Kyverno publishes 42.7 ms in the mean at 100 users with 17 rules (its own load test, another machine)");
-    Ok(())
+    measured("one each 200 us, from when each was due (asked: p99 2 ms, p99.9 5 ms)", count, &paced)
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 fn middle(bodies: &[Vec<u8>]) -> usize {
@@ -212,21 +229,29 @@ fn middle(bodies: &[Vec<u8>]) -> usize {
 
 struct Server {
     child: Child,
-    port: u16,
+    /// What it is started from.
+    _folder: TempDir,
 }
 
 impl Server {
-    fn start(folder: &Path) -> anyhow::Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .arg(SERVER)
-            .arg(folder)
-            .stdin(Stdio::null())
-            .spawn()
-            .context("cannot start the server")?;
-        let start = Instant::now();
+    /// The server, and who asks it about these.
+    fn start(bodies: &[Vec<u8>], tells: bool) -> anyhow::Result<(Self, Arc<Load>)> {
+        let folder = tempfile::tempdir()?;
+        let now = jiff::Timestamp::now().as_second();
+        let made = Made::new(&["127.0.0.1".to_owned()], now, Life::default())?;
+        std::fs::write(folder.path().join("tls.crt"), &made.certificate)?;
+        std::fs::write(folder.path().join("tls.key"), &made.key)?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(SERVER).arg(folder.path()).stdin(Stdio::null());
+        if tells {
+            command.arg(TELLS).stdout(Stdio::null()).stderr(Stdio::null());
+        }
+        let mut child = command.spawn().context("cannot start the server")?;
+        let (start, port) = (Instant::now(), folder.path().join("port"));
         loop {
-            if let Ok(port) = std::fs::read_to_string(folder.join("port")) {
-                return Ok(Self { child, port: port.parse()? });
+            if let Ok(port) = std::fs::read_to_string(&port) {
+                let load = Load::new(&made.bundle, port.parse()?, bodies)?;
+                return Ok((Self { child, _folder: folder }, Arc::new(load)));
             }
             if start.elapsed() > Duration::from_secs(30) || child.try_wait()?.is_some() {
                 drop(child.kill());
@@ -241,10 +266,14 @@ impl Server {
         kib(&std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?, "VmRSS:").context("no VmRSS")
     }
 
-    /// Time that it has run on a core.
+    /// Time that its threads have run on a core.
     fn cpu(&self) -> anyhow::Result<Duration> {
-        let text = std::fs::read_to_string(format!("/proc/{}/schedstat", self.child.id()))?;
-        Ok(Duration::from_nanos(text.split(' ').next().context("no time")?.parse()?))
+        let mut nanos = 0;
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let text = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+            nanos += text.split(' ').next().context("no time")?.parse::<u64>()?;
+        }
+        Ok(Duration::from_nanos(nanos))
     }
 }
 

@@ -80,6 +80,14 @@ pub struct WebhookArgs {
     #[arg(long, value_enum, default_value_t = Failure::Ignore, requires = "register", help_heading = "Registration")]
     failure_policy: Failure,
 
+    /// A namespace that no rule shall reach, beside its own, kube-system and kube-node-lease; may be repeated
+    #[arg(long, value_name = "NAME", help_heading = "Registration")]
+    except_namespace: Vec<String>,
+
+    /// How often what the cluster holds is checked again: what came in while no replica answered, and what is older than its rule
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_time, help_heading = "Server")]
+    recheck: plimsoll_fleet::Seconds,
+
     /// Its certificate (PEM), which somebody else renews, as cert-manager does; the CA bundle is then somebody else's too
     #[arg(long, value_name = "FILE", requires = "key", help_heading = "Certificate")]
     certificate: Option<PathBuf>,
@@ -104,7 +112,7 @@ pub struct WebhookArgs {
 /// What happens while no replica answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Failure {
-    /// They come in; the audit finds what broke rules
+    /// They come in unjudged; the re-check finds what breaks rules
     Ignore,
     /// They are refused
     Fail,
@@ -178,8 +186,13 @@ fn options(args: &WebhookArgs) -> anyhow::Result<Options> {
         Failure::Ignore => FailurePolicy::Ignore,
         Failure::Fail => FailurePolicy::Fail,
     };
-    let registration =
-        args.register.then(|| Registration { name: args.configuration.clone(), namespace: namespace.clone(), reached, failure_policy });
+    let registration = args.register.then(|| Registration {
+        name: args.configuration.clone(),
+        namespace: namespace.clone(),
+        reached,
+        failure_policy,
+        except: args.except_namespace.clone(),
+    });
     let meters = Arc::new(Metrics::default());
     let recorder =
         if args.record == Path::new("-") { Recorder::to_output(meters.clone()) } else { Recorder::to_file(&args.record, meters.clone()) };
@@ -192,6 +205,8 @@ fn options(args: &WebhookArgs) -> anyhow::Result<Options> {
         registration,
         recorder: Some(recorder),
         meters,
+        except: args.except_namespace.clone(),
+        recheck: Duration::from_secs(args.recheck.0),
         drain: Duration::from_secs(args.drain.0),
     })
 }

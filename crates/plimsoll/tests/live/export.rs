@@ -131,6 +131,8 @@ async fn policies_judge_two_thousand_objects_as_the_rules_do() -> anyhow::Result
     let exported = export(&policy, Form::ValidatingAdmissionPolicy, OnError::Fail, now);
     let server = Server::new(&cluster);
     server.bind(&exported.documents, None).await?;
+    let warnings = server.type_warnings().await?;
+    assert!(warnings.is_empty(), "{}", warnings.join("\n"));
 
     let objects = corpus::objects(SEED, COUNT);
     let begun = Instant::now();

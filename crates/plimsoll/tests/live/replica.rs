@@ -171,6 +171,11 @@ impl Replica {
         self.asked(cluster).await
     }
 
+    /// What it has said of itself.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
     /// Its record of decisions.
     pub fn record(&self) -> PathBuf {
         self.folder.join("record.jsonl")

@@ -1,10 +1,10 @@
-//! The webhook at a real API server: what it refuses, warns of and lets in; that two pods never get a team's last GPU; and that
-//! what was let in before a rule can still be changed.
+//! The webhook at a real API server: what it refuses, warns of and lets in; that two pods never get a team's last GPU; that what was
+//! let in before a rule can still be changed; and that what came in unjudged is found.
 
 use crate::replica::Replica;
 use anyhow::{Context as _, ensure};
 use futures::future::join_all;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::{
     Api,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
@@ -93,7 +93,7 @@ async fn the_webhook_refuses_warns_and_lets_in() -> anyhow::Result<()> {
     // Before there is a webhook.
     cluster.apply_yaml(RULES).await?;
     cluster.apply(&[deployment("old", 3, 1)]).await?;
-    let replica = Replica::start(&cluster, "a", &["--register"]).await?;
+    let replica = Replica::start(&cluster, "a", &["--register", "--recheck", "2s"]).await?;
     replica.asked(&cluster).await?;
 
     refuses_warns_and_is_silent(&cluster)?;
@@ -104,7 +104,35 @@ async fn the_webhook_refuses_warns_and_lets_in() -> anyhow::Result<()> {
     let page = replica.get("/metrics").await?;
     ensure!(page.contains("plimsoll_webhook_broken_rules_total{rule=\"gpus-per-pod\",mode=\"enforce\",namespace=\"search\"}"), "{page}");
     ensure!(page.contains("plimsoll_webhook_broken_rules_total{rule=\"required-labels\",mode=\"audit\",namespace=\"search\"}"), "{page}");
+    holds(&cluster, &replica, Some(1)).await.context("the old deployment; what is exempt does not count")?;
+    replica.stop().await?;
+    let (is_in, said) = apply(&cluster, &pod("search", "slipped", 3))?;
+    ensure!(is_in, "nobody judges, and the failure policy is Ignore: {said}");
+    let replica = Replica::start(&cluster, "b", &["--register", "--recheck", "2s"]).await?;
+    holds(&cluster, &replica, Some(2)).await.context("what came in unjudged is found")?;
+    let log = replica.log();
+    let told =
+        log.lines().filter(|line| line.contains("the cluster holds what the rules would refuse") && line.contains("Pod search/slipped"));
+    ensure!(told.count() == 1, "once: {log}");
+    let (pods, deployments): (Api<Pod>, Api<Deployment>) =
+        (Api::namespaced(cluster.client(), "search"), Api::namespaced(cluster.client(), "search"));
+    pods.delete("slipped", &DeleteParams::default().grace_period(0)).await?;
+    deployments.delete("old", &DeleteParams::default()).await?;
+    holds(&cluster, &replica, None).await.context("nothing is left")?;
     replica.stop().await
+}
+
+/// Waits until the re-check says that so many objects in the namespace search break the rule gpus-per-pod.
+async fn holds(cluster: &Cluster, replica: &Replica, objects: Option<u64>) -> anyhow::Result<()> {
+    const SERIES: &str = "plimsoll_webhook_held_broken_rules{rule=\"gpus-per-pod\",mode=\"enforce\",namespace=\"search\"} ";
+    cluster
+        .wait_for("the re-check", async || {
+            let page = replica.get("/metrics").await?;
+            let is_over = !page.contains("plimsoll_webhook_recheck_end_time_seconds 0");
+            let count = page.lines().find_map(|line| line.strip_prefix(SERIES)).map(str::parse::<u64>).transpose()?;
+            Ok((is_over && count == objects).then_some(()))
+        })
+        .await
 }
 
 fn refuses_warns_and_is_silent(cluster: &Cluster) -> anyhow::Result<()> {

@@ -15,8 +15,7 @@ use plimsoll_fleet::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What no policy sees, whatever these rules.
-const BEYOND: &str =
-    "containers that are put into a running pod (pods/ephemeralcontainers), by rules of your own: image-registries, image-tags and whole-gpu-requests judge them";
+const BEYOND: &str = "containers that are put into a running pod (pods/ephemeralcontainers), by rules of your own: image-registries, image-tags and whole-gpu-requests judge them";
 
 /// The groups of a policy's own rules: of one guardrail, in one mode, with one answer to an expression that has no result.
 pub(super) fn groups(policy: &Policy, today: Timestamp, left_out: &mut BTreeSet<LeftOut>) -> Vec<Group> {

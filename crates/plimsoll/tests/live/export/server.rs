@@ -2,8 +2,13 @@
 
 use anyhow::Context as _;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-
-use kube::{api::PostParams, client::Body, core::Request};
+use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
+use kube::{
+    Api, ResourceExt as _,
+    api::{ListParams, PostParams},
+    client::Body,
+    core::Request,
+};
 use plimsoll_testkit::{Cluster, corpus};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -84,6 +89,22 @@ impl<'a> Server<'a> {
                 .await?;
         }
         Ok(())
+    }
+
+    /// What the API server's own look at the types in all policies has to say, once it has looked.
+    pub async fn type_warnings(&self) -> anyhow::Result<Vec<String>> {
+        let policies: Api<ValidatingAdmissionPolicy> = Api::all(self.cluster.client());
+        let looked = async || {
+            let mut warnings = Vec::new();
+            for policy in policies.list(&ListParams::default()).await? {
+                let name = policy.name_any();
+                let Some(checking) = policy.status.and_then(|status| status.type_checking) else { return Ok(None) };
+                let told = checking.expression_warnings.unwrap_or_default().into_iter();
+                warnings.extend(told.map(|told| format!("{name}: {}: {}", told.field_ref, told.warning)));
+            }
+            Ok(Some(warnings))
+        };
+        self.cluster.wait_for("the policies' types to be looked at", looked).await
     }
 
     pub async fn namespaces(&self) -> anyhow::Result<Vec<Value>> {
