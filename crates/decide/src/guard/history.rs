@@ -170,7 +170,7 @@ impl History {
 
     /// Was it wrong before? From now on it was.
     fn is_known(&mut self, breach: &Breach) -> bool {
-        let fault = u64::from_str_radix(&breach.fingerprint(), 16).unwrap_or_default();
+        let fault = breach.fault();
         if self.faults.len() >= FAULTS_MAX { self.faults.contains(&fault) } else { !self.faults.insert(fault) }
     }
 

@@ -122,10 +122,15 @@ impl Breach {
 
     /// Stable from run to run while the fault is the same: rule, subject and place, hashed (FNV-1a, 64 bits).
     #[must_use]
-    pub fn fingerprint(&self) -> String {
+    pub fn fault(&self) -> u64 {
         let text = format!("{}\n{}\n{}", self.rule, self.subject, self.path);
-        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-        format!("{hash:016x}")
+        text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    }
+
+    /// [`Breach::fault`] as text.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        format!("{:016x}", self.fault())
     }
 }
 
