@@ -48,6 +48,7 @@ use axum::{
 use door::{Decided, Door, DoorError};
 use http_body_util::{BodyExt as _, Limited};
 use kube::Client;
+use plimsoll_api::Mode;
 use plimsoll_fleet::Timestamp;
 use plimsoll_observe::{
     decisions::{Broken, Form, Record},
@@ -164,6 +165,9 @@ pub async fn run(client: Client, options: Options, stop: impl Future<Output = ()
     server::serve(listener, tls, router(shared.clone()), ends).await;
     tasks.abort_all();
     lease::release(client, &options.namespace, LEASE, &leader).await;
+    if let Some(recorder) = &shared.recorder {
+        recorder.written().await;
+    }
     side.abort();
     tracing::info!("ended");
     Ok(())
@@ -378,9 +382,14 @@ fn note(shared: &Shared, told: Told, decided: Decided) {
     if gpus > 0 || conflicts > 0 {
         shared.metrics.booked(gpus, conflicts);
     }
-    if let Some(refusal) = &decided.answer.refusal {
+    if decided.answer.refusal.is_some() {
         let Told { uid, operation, namespace, user, .. } = &told;
-        tracing::info!(uid, operation, namespace, user, refusal, "refused");
+        let broken = judgement.breaches.iter().filter(|breach| breach.mode == Mode::Enforce);
+        let object = broken.clone().next().map(|breach| breach.subject.to_string());
+        let mut rules: Vec<&str> = broken.map(|breach| &*breach.rule).collect();
+        rules.dedup();
+        // Their words are in the record.
+        tracing::info!(uid, operation, namespace, user, object, rules = rules.join(", "), "refused");
     }
     let is_told = judgement.wants_gpus || !judgement.breaches.is_empty();
     if let (Some(recorder), true) = (&shared.recorder, is_told) {
