@@ -2,7 +2,8 @@
 //!
 //! - [`read`]: a text of YAML documents or JSON to [`Document`]s; [`Document::written`] is what rules judge
 //! - [`Node`]: a document with its lines, without what is never decoded; [`Plain`]: the same of JSON, without lines, in one pass
-//! - [`written`]: what rules judge of a node whose kind is known from elsewhere; [`count_by_status`]: what a cluster adds to it
+//! - [`written`]: what rules judge of a node whose kind is known from elsewhere; [`count_by_status`] and
+//!   [`made`]: what a cluster adds to it
 //! - `places`: the table of where each kind keeps its pods; `convert`: from a node to a [`plimsoll_fleet::written::Written`]
 //!
 //! A text from outside is not trusted: size, depth, aliases and the number of documents are bounded, one bad document does not
@@ -20,7 +21,10 @@ pub use edit::{Edit, EditError, apply};
 pub use node::{Node, Plain, Tree};
 pub use text::{ManifestError, SIZE_MAX, object, read};
 
-use plimsoll_fleet::written::{Path, Written};
+use plimsoll_fleet::{
+    Timestamp,
+    written::{Path, Written},
+};
 
 /// What rules judge of an object of that kind.
 #[must_use]
@@ -41,6 +45,13 @@ pub fn count_by_status(written: &mut Written, object: &Node) {
         let scheduled = object.at("status.desiredNumberScheduled").and_then(Node::count);
         written.templates.iter_mut().for_each(|template| template.pods = scheduled);
     }
+}
+
+/// When an object was made, as a cluster says.
+#[must_use]
+pub fn made(object: &Node) -> Option<Timestamp> {
+    let moment: jiff::Timestamp = object.at("metadata.creationTimestamp").and_then(Node::text)?.parse().ok()?;
+    Some(Timestamp(moment.as_second()))
 }
 
 /// A document of a text: one object.

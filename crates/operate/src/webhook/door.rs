@@ -110,7 +110,8 @@ impl Door {
             && !asked.dry_run
             && !asked.new.written.owned
             && demand.devices.is_some_and(|devices| devices > own);
-        let review = Review { world: &self.world, policy: &policy, siblings: &siblings, asked: &asked, team: &team, key: &key, now };
+        let (world, comes) = (&*self.world, Comes::Now);
+        let review = Review { world, policy: &policy, siblings: &siblings, asked: &asked, team: &team, key: &key, now, comes };
         let (judgement, booked) = match (&self.client, demand.devices) {
             (Some(client), Some(devices)) if books => {
                 let turn = self.turn(&team);
@@ -146,8 +147,9 @@ impl Door {
         let (policy, siblings, now) = (self.world.policy(), self.world.siblings(), now());
         let key = Key::of(&written);
         let team = guard::demand(&policy, &written, &siblings).team.unwrap_or_default();
+        let comes = Comes::Came(manifest::made(&node));
         let asked = Asked { new: Object { written, node }, old: None, user: String::new(), dry_run: true };
-        let review = Review { world: &self.world, policy: &policy, siblings: &siblings, asked: &asked, team: &team, key: &key, now };
+        let review = Review { world: &self.world, policy: &policy, siblings: &siblings, asked: &asked, team: &team, key: &key, now, comes };
         let bookings = self.world.ledger().bookings(&team).to_vec();
         Some(review.judged(&bookings))
     }
@@ -264,16 +266,30 @@ struct Review<'a> {
     team: &'a Name,
     key: &'a Key,
     now: Timestamp,
+    comes: Comes,
+}
+
+/// When an object comes in.
+#[derive(Debug, Clone, Copy)]
+enum Comes {
+    /// It asks to be let in.
+    Now,
+    /// It came then; none: not known.
+    Came(Option<Timestamp>),
 }
 
 impl Review<'_> {
     /// What the rules say, where these bookings count.
     fn judged(&self, bookings: &[Booking]) -> Judgement {
         let held = self.world.ledger().held(self.team, bookings, self.key, self.now);
-        let spent_month = self.world.spent(self.team, &month(self.now));
+        let (at, spent_month) = match self.comes {
+            Comes::Now => (Some(self.now), self.world.spent(self.team, &month(self.now))),
+            // What had been spent by then is not known.
+            Comes::Came(at) => (at, None),
+        };
         let used = guard::Used { gpus: held.devices, spent_month };
         let state = State {
-            at: Some(self.now),
+            at,
             used: BTreeMap::from([(self.team.clone(), used)]),
             own_gpus: held.own,
             admitted: true,

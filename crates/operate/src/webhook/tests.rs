@@ -42,6 +42,42 @@ async fn asked(door: &Door, request: Value) -> Decided {
     door.validate(decode(review.to_string().as_bytes()).unwrap()).await.unwrap()
 }
 
+/// A big training that came in at night is not wrong by day, and what a controller made or what has ended is not looked at.
+#[test]
+fn what_is_held_is_judged_as_when_it_came() {
+    let world = World::default();
+    let guardrail = json!({"apiVersion": "plimsoll.dev/v1alpha1", "kind": "Guardrail", "metadata": {"name": "g"}, "spec": {"rules": [
+        {"name": "peak-hours", "mode": "enforce", "parameters": {"gpus": 1, "from": 8, "to": 20,
+            "days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]}},
+        {"name": "image-tags", "mode": "enforce"}]}});
+    world.set_policy(Policy::only(vec![plimsoll_api::read(&guardrail).unwrap().unwrap()]).unwrap());
+    let door = Door::new(Arc::new(world), None).except(["spared"].into_iter());
+    let watched = WATCHED.iter().find(|watched| watched.kind == "Job" && watched.group == "batch").unwrap();
+    let broken = |change: Value| {
+        let mut job = json!({"metadata": {"name": "a", "namespace": "ml", "labels": {"plimsoll.dev/class": "training"},
+            "creationTimestamp": "2026-11-30T03:00:00Z"}, "spec": {"parallelism": 4, "template": {"spec": {"containers": [
+            {"name": "c", "image": "a:latest", "resources": {"limits": {"nvidia.com/gpu": 8}}}]}}}});
+        for (path, value) in change.as_object().unwrap() {
+            *job.pointer_mut(path.rsplit_once('/').unwrap().0)
+                .unwrap()
+                .as_object_mut()
+                .unwrap()
+                .entry(path.rsplit_once('/').unwrap().1)
+                .or_insert(Value::Null) = value.clone();
+        }
+        let seen: Seen = serde_json::from_value(job).unwrap();
+        let judgement = door.judge_held(watched, seen)?;
+        Some(judgement.breaches.iter().map(|breach| breach.rule.to_string()).collect::<Vec<_>>())
+    };
+    assert_eq!(broken(json!({})).unwrap(), ["image-tags"]);
+    assert_eq!(broken(json!({"/metadata/creationTimestamp": "2026-11-30T12:00:00Z"})).unwrap(), ["image-tags", "peak-hours"]);
+    assert_eq!(broken(json!({"/metadata/namespace": "spared"})), None);
+    assert_eq!(broken(json!({"/status": {"conditions": [{"type": "Complete", "status": "True"}]}})), None);
+    assert_eq!(broken(json!({"/metadata/deletionTimestamp": "2026-11-30T12:00:00Z"})), None);
+    let owner = json!([{"apiVersion": "batch/v1", "kind": "CronJob", "name": "c", "controller": true}]);
+    assert_eq!(broken(json!({"/metadata/ownerReferences": owner})), None);
+}
+
 fn refused(decided: &Decided) -> Vec<String> {
     let breaches = decided.judgement.iter().flat_map(|judgement| &judgement.breaches);
     breaches.filter(|breach| breach.mode == plimsoll_api::Mode::Enforce).map(|breach| breach.rule.to_string()).collect()

@@ -10,7 +10,7 @@ use plimsoll_fleet::{Name, Timestamp, written::Written};
 use plimsoll_observe::{
     history::{self, Entry},
     kubernetes::{self, ConnectOptions, Held},
-    manifest::{self, Document, Node},
+    manifest::{self, Document},
 };
 use plimsoll_report::check::history::{self as report, Told};
 use std::{
@@ -130,7 +130,7 @@ fn of_cluster(held: &Held, policy: &Policy, today: Timestamp, history: &mut Hist
             continue;
         }
         let subject = Subject::of(written);
-        history.add(&Submission { subject: &subject, at: made(document), user: None, is_update: false }, judgement);
+        history.add(&Submission { subject: &subject, at: manifest::made(&document.node), user: None, is_update: false }, judgement);
     }
     // Of what was submitted before, the absence of something now says nothing.
     siblings.complete = false;
@@ -144,12 +144,6 @@ fn is_of_no_interest(written: &Written, judgement: &Judgement) -> bool {
 
 fn makes_pods(written: &Written) -> bool {
     !written.templates.is_empty() || !written.requests.is_empty()
-}
-
-/// When an object was made.
-fn made(document: &Document) -> Option<Timestamp> {
-    let text = document.node.at("metadata.creationTimestamp").and_then(Node::text)?;
-    text.parse::<jiff::Timestamp>().ok().map(|moment| Timestamp(moment.as_second()))
 }
 
 fn of_lines(
