@@ -76,7 +76,8 @@ pub fn gone(now: Timestamp) -> Vec<Pod> {
 pub fn tells(file: &Path, planted: &[Pod], window: Seconds) -> anyhow::Result<()> {
     let fleet = snapshot::read_file(file)?;
     let recorded = fleet.history.recorded.context("the history says how far it reaches")?;
-    ensure!(recorded.length().0 + 2 * STEP.0 >= window.0, "the history reaches {} h", recorded.length().hours());
+    // A step at either end, and one that may have begun between the planting and the question.
+    ensure!(recorded.length().0 + 3 * STEP.0 >= window.0, "the history reaches {} h", recorded.length().hours());
     let lives = &fleet.history.lives;
     for (Gone { name, owner: (kind, owner), node, gpus, times }, pod) in GONE.iter().zip(planted) {
         let made = pod.metadata.creation_timestamp.as_ref().map(|at| Timestamp(at.0.as_second())).context("planted")?;
