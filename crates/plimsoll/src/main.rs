@@ -15,7 +15,7 @@ use clap::Parser;
 use mimalloc::MiMalloc;
 use std::process::ExitCode;
 
-/// The image's program is linked with musl, whose own allocator makes a review take half as long again.
+/// The image's program is linked with musl, whose own allocator makes a review take two thirds longer.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

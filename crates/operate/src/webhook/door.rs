@@ -120,10 +120,7 @@ impl Door {
                 let gpus = if is_refused(&judgement) { 0 } else { devices };
                 (judgement, (gpus, conflicts))
             }
-            _ => {
-                let bookings = self.world.ledger().bookings(&team).to_vec();
-                (review.judged(&bookings), (0, 0))
-            }
+            _ => (review.judged_as_seen(), (0, 0)),
         };
         Ok(Decided {
             answer: words::answer(&judgement),
@@ -150,8 +147,7 @@ impl Door {
         let comes = Comes::Came(manifest::made(&node));
         let asked = Asked { new: Object { written, node }, old: None, user: String::new(), dry_run: true };
         let review = Review { world: &self.world, policy: &policy, siblings: &siblings, asked: &asked, team: &team, key: &key, now, comes };
-        let bookings = self.world.ledger().bookings(&team).to_vec();
-        Some(review.judged(&bookings))
+        Some(review.judged_as_seen())
     }
 
     /// What is to be added to it, where a guardrail asks for defaults.
@@ -279,6 +275,12 @@ enum Comes {
 }
 
 impl Review<'_> {
+    /// What the rules say, where the bookings count that the watches have seen.
+    fn judged_as_seen(&self) -> Judgement {
+        let bookings = self.world.ledger().bookings(self.team).to_vec();
+        self.judged(&bookings)
+    }
+
     /// What the rules say, where these bookings count.
     fn judged(&self, bookings: &[Booking]) -> Judgement {
         let held = self.world.ledger().held(self.team, bookings, self.key, self.now);

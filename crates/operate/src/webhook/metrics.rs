@@ -130,7 +130,7 @@ impl Metrics {
     }
 
     /// What the cluster holds was checked again; without a moment: this replica does so no more.
-    pub(super) fn rechecked(&self, broken: &recheck::Broken, at: Option<Timestamp>) {
+    pub(super) fn rechecked(&self, broken: &recheck::Counts, at: Option<Timestamp>) {
         let mut counts: BTreeMap<Broken, u64> = BTreeMap::new();
         for ((rule, mode, namespace), count) in broken {
             *counts.entry(Broken::new(rule, *mode, self.named(namespace))).or_default() += count;

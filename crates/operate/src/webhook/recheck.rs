@@ -47,7 +47,7 @@ const FAULTS_MAX: usize = 1_000_000;
 type Faults = HashSet<u64>;
 
 /// Objects by the rule that they break, its mode and their namespace.
-pub(super) type Broken = BTreeMap<(Name, Mode, Name), u64>;
+pub(super) type Counts = BTreeMap<(Name, Mode, Name), u64>;
 
 /// Re-checks for ever: `every` so often, while this replica leads.
 pub(super) async fn run(client: Client, shared: Arc<Shared>, leader: Leader, every: Duration) {
@@ -56,7 +56,7 @@ pub(super) async fn run(client: Client, shared: Arc<Shared>, leader: Leader, eve
         tokio::time::sleep(TICK).await;
         if !leader.leads() || !shared.is_loaded() {
             if due.take().is_some() {
-                shared.metrics.rechecked(&Broken::new(), None);
+                shared.metrics.rechecked(&Counts::new(), None);
             }
             continue;
         }
@@ -82,7 +82,7 @@ pub(super) async fn run(client: Client, shared: Arc<Shared>, leader: Leader, eve
 #[derive(Default)]
 struct Found {
     objects: u64,
-    broken: Broken,
+    broken: Counts,
     faults: Faults,
     /// Those that were not there the last time: the first of them, and how many there are.
     new: Vec<Breach>,

@@ -58,12 +58,8 @@ fn what_is_held_is_judged_as_when_it_came() {
             "creationTimestamp": "2026-11-30T03:00:00Z"}, "spec": {"parallelism": 4, "template": {"spec": {"containers": [
             {"name": "c", "image": "a:latest", "resources": {"limits": {"nvidia.com/gpu": 8}}}]}}}});
         for (path, value) in change.as_object().unwrap() {
-            *job.pointer_mut(path.rsplit_once('/').unwrap().0)
-                .unwrap()
-                .as_object_mut()
-                .unwrap()
-                .entry(path.rsplit_once('/').unwrap().1)
-                .or_insert(Value::Null) = value.clone();
+            let (holder, key) = path.rsplit_once('/').unwrap();
+            job.pointer_mut(holder).unwrap()[key] = value.clone();
         }
         let seen: Seen = serde_json::from_value(job).unwrap();
         let judgement = door.judge_held(watched, seen)?;

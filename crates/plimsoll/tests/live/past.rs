@@ -72,16 +72,25 @@ pub fn gone(now: Timestamp) -> Vec<Pod> {
     GONE.iter().enumerate().map(pod).collect()
 }
 
+/// When a pod was planted.
+fn planted_at(gone: &Gone, pod: &Pod) -> anyhow::Result<Timestamp> {
+    let made = pod.metadata.creation_timestamp.as_ref().map(|at| Timestamp(at.0.as_second())).context("planted")?;
+    Ok(made.plus(Seconds((gone.times[0].unwrap_or_default() * 3_600.0) as u64)))
+}
+
 /// The snapshot tells the lives of all that came and went within the window, start and end to a step, beside those that go on.
 pub fn tells(file: &Path, planted: &[Pod], window: Seconds) -> anyhow::Result<()> {
     let fleet = snapshot::read_file(file)?;
     let recorded = fleet.history.recorded.context("the history says how far it reaches")?;
-    // A step at either end, and one that may have begun between the planting and the question.
-    ensure!(recorded.length().0 + 3 * STEP.0 >= window.0, "the history reaches {} h", recorded.length().hours());
+    // What was planted ends at a step, and so does what is asked: those that went by in between are nobody's loss.
+    let step = |at: Timestamp| at.0.div_euclid(STEP.0 as i64);
+    let first = planted.first().context("planted")?;
+    let between = (step(fleet.at) - step(planted_at(&GONE[0], first)?)) as u64 * STEP.0;
+    ensure!(recorded.length().0 + 2 * STEP.0 + between >= window.0, "the history reaches {} h", recorded.length().hours());
     let lives = &fleet.history.lives;
-    for (Gone { name, owner: (kind, owner), node, gpus, times }, pod) in GONE.iter().zip(planted) {
-        let made = pod.metadata.creation_timestamp.as_ref().map(|at| Timestamp(at.0.as_second())).context("planted")?;
-        let now = made.plus(Seconds((times[0].unwrap_or_default() * 3_600.0) as u64));
+    for (gone, pod) in GONE.iter().zip(planted) {
+        let Gone { name, owner: (kind, owner), node, gpus, times } = gone;
+        let now = planted_at(gone, pod)?;
         if times[4].is_some_and(|hours| before(now, hours) < fleet.at.minus(window)) {
             ensure!(!lives.iter().any(|life| &*life.name == *name), "{name} went before the window");
             continue;
